@@ -1,0 +1,392 @@
+/**
+ * Every message of the HTTP interface, once: the broker validates with these schemas and publishes them as OpenAPI, the
+ * client takes its types from them (type imports only: TypeBox never loads on the client). Unknown members are refused.
+ * Instants are RFC 3339 UTC with milliseconds; durations carry their unit in the name.
+ */
+import { type Static, type TSchema, Type } from '@sinclair/typebox';
+
+const strict = <T extends Parameters<typeof Type.Object>[0]>(properties: T) =>
+  Type.Object(properties, { additionalProperties: false });
+const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
+const oneOf = <const T extends readonly string[]>(...values: T) =>
+  Type.Unsafe<T[number]>({ type: 'string', enum: [...values] });
+
+export const Name = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._@/+-]{0,127}$' });
+export const PartName = Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,39}$' });
+export const Instant = Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z$' });
+export const Text = (maxLength: number) => Type.String({ minLength: 1, maxLength });
+const Seconds = Type.Integer({ minimum: 1, maximum: 366 * 86_400 });
+
+export const Target = strict({ resource: PartName, role: PartName });
+export type Target = Static<typeof Target>;
+
+// Errors -----------------------------------------------------------------------------------------------------------
+
+/** The broker's clock, signed over the request's nonce: lets a client correct its own without trusting the network. */
+export const SignedTime = strict({ now: Instant, nonce: Type.String(), signature: Type.String() });
+export type SignedTime = Static<typeof SignedTime>;
+
+export const ErrorReply = strict({
+  error: strict({
+    code: Type.String(),
+    message: Type.String(),
+    hint: Type.Optional(Type.String()),
+    details: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+  }),
+  correlationId: Type.String(),
+  time: SignedTime,
+});
+export type ErrorReply = Static<typeof ErrorReply>;
+
+// Audit envelope ---------------------------------------------------------------------------------------------------
+
+export const Receipt = strict({
+  origin: Type.String(),
+  index: Type.Integer(),
+  leafHash: Type.String(),
+  at: Instant,
+  signature: Type.String(),
+});
+export type Receipt = Static<typeof Receipt>;
+
+/**
+ * What comes with each reply to a change: the receipt for its entry, the newest checkpoint, and the proof that this
+ * checkpoint extends the one whose size the client named in `oncall-seen-size` (base64 hashes).
+ */
+export const AuditProof = strict({
+  receipt: Receipt,
+  checkpoint: Type.String(),
+  consistency: Type.Array(Type.String()),
+});
+export type AuditProof = Static<typeof AuditProof>;
+
+export const envelope = <T extends TSchema>(result: T) => strict({ result, audit: AuditProof });
+export interface Envelope<T> {
+  result: T;
+  audit: AuditProof;
+}
+
+// Identity and devices ---------------------------------------------------------------------------------------------
+
+export const Identity = strict({
+  /** `ed25519:<base64url>`: what clients pin. */
+  identityKey: Type.String(),
+  origin: Type.String(),
+  logKey: Type.String(),
+  publicUrl: Type.String(),
+  version: Type.String(),
+  time: SignedTime,
+});
+export type Identity = Static<typeof Identity>;
+
+export const Keystore = oneOf('keychain', 'ssh-agent', 'file');
+export type KeystoreKind = Static<typeof Keystore>;
+
+export const Enroll = strict({
+  secret: Text(64),
+  deviceName: Text(64),
+  signingKey: Text(128),
+  sealingKey: Text(128),
+  keystore: Keystore,
+});
+export type Enroll = Static<typeof Enroll>;
+
+export const DeviceView = strict({
+  id: Type.String(),
+  user: Name,
+  name: Type.String(),
+  keystore: Keystore,
+  state: oneOf('active', 'revoked'),
+  createdAt: Instant,
+  lastSeenAt: nullable(Instant),
+  current: Type.Boolean(),
+});
+export type DeviceView = Static<typeof DeviceView>;
+
+export const ShiftView = strict({
+  schedule: Name,
+  level: Type.Integer(),
+  startsAt: Instant,
+  endsAt: nullable(Instant),
+});
+export type ShiftView = Static<typeof ShiftView>;
+
+export const Me = strict({
+  user: Name,
+  name: Type.String(),
+  groups: Type.Array(Name),
+  manager: nullable(Name),
+  device: DeviceView,
+  shifts: Type.Array(ShiftView),
+  brokerTime: Instant,
+  /** What the person was told but may not have seen: a device added, for one. Newest first. */
+  notices: Type.Array(strict({ at: Instant, text: Type.String() })),
+});
+export type Me = Static<typeof Me>;
+
+export const Enrolled = strict({ device: DeviceView, user: Name });
+export type Enrolled = Static<typeof Enrolled>;
+
+export const InviteReply = strict({ url: Type.String(), expiresAt: Instant });
+export type InviteReply = Static<typeof InviteReply>;
+
+export const DeviceList = strict({ devices: Type.Array(DeviceView) });
+export type DeviceList = Static<typeof DeviceList>;
+
+// Catalogue --------------------------------------------------------------------------------------------------------
+
+export const ResourceView = strict({
+  name: PartName,
+  kind: oneOf('postgres', 'ssh'),
+  description: nullable(Type.String()),
+  service: Name,
+  environment: Name,
+  sensitivity: oneOf('low', 'medium', 'high'),
+  defaultRole: PartName,
+  roles: Type.Array(PartName),
+  session: strict({ defaultSeconds: Seconds, maxSeconds: Seconds, maxExtensions: Type.Integer() }),
+  credentialSeconds: Seconds,
+});
+export type ResourceView = Static<typeof ResourceView>;
+
+export const ResourceList = strict({ resources: Type.Array(ResourceView) });
+export type ResourceList = Static<typeof ResourceList>;
+
+// Incidents --------------------------------------------------------------------------------------------------------
+
+export const Priority = oneOf('P1', 'P2', 'P3', 'P4', 'P5');
+
+export const DeclareIncident = strict({
+  id: Name,
+  service: Name,
+  priority: Priority,
+  title: Type.Optional(Text(200)),
+});
+export type DeclareIncident = Static<typeof DeclareIncident>;
+
+export const IncidentView = strict({
+  id: Name,
+  source: Name,
+  state: oneOf('open', 'resolved'),
+  priority: Type.String(),
+  service: Name,
+  title: Type.String(),
+  declaredBy: Type.String(),
+  startedAt: Instant,
+  resolvedAt: nullable(Instant),
+});
+export type IncidentView = Static<typeof IncidentView>;
+
+export const IncidentList = strict({ incidents: Type.Array(IncidentView) });
+export type IncidentList = Static<typeof IncidentList>;
+
+// Requests and decisions -------------------------------------------------------------------------------------------
+
+export const AskRequest = strict({
+  targets: Type.Array(strict({ resource: PartName, role: Type.Optional(PartName) }), {
+    minItems: 1,
+    maxItems: 20,
+  }),
+  incident: Type.Optional(Name),
+  reason: Type.Optional(Text(500)),
+  durationSeconds: Type.Optional(Seconds),
+  dryRun: Type.Optional(Type.Boolean()),
+});
+export type AskRequest = Static<typeof AskRequest>;
+
+export const RuleView = strict({
+  id: Type.String(),
+  effect: oneOf('permit', 'forbid'),
+  because: nullable(Type.String()),
+});
+export type RuleView = Static<typeof RuleView>;
+
+export const FactView = strict({
+  name: Type.String(),
+  known: Type.Boolean(),
+  value: Type.Unknown(),
+  source: Type.String(),
+  ageSeconds: Type.Integer(),
+});
+export type FactView = Static<typeof FactView>;
+
+export const TargetDecision = strict({
+  target: Target,
+  effect: oneOf('grant', 'ask', 'deny'),
+  rules: Type.Array(RuleView),
+  chains: Type.Array(Name),
+  /** Who could say yes, when it is asked: never the requester. */
+  approvers: Type.Array(Name),
+});
+export type TargetDecision = Static<typeof TargetDecision>;
+
+export const GrantView = strict({
+  id: Type.String(),
+  requestId: Type.String(),
+  user: Name,
+  target: Target,
+  kind: oneOf('postgres', 'ssh'),
+  state: oneOf('active', 'ended'),
+  via: Type.String(),
+  incidents: Type.Array(Name),
+  startsAt: Instant,
+  endsAt: Instant,
+  hardEndsAt: Instant,
+  extensionsLeft: Type.Integer(),
+  endCause: nullable(Type.String()),
+  endedAt: nullable(Instant),
+  /** Already held before this request, and reused. */
+  held: Type.Boolean(),
+  credentials: Type.Array(
+    strict({
+      id: Type.String(),
+      deviceId: Type.String(),
+      state: oneOf('issuing', 'live', 'ending', 'ended'),
+      /** The name at the target: role name or certificate serial. */
+      handle: Type.String(),
+      expiresAt: Instant,
+      /** In words: `proven: role absent, no sessions`, `expires-at …`, or empty while live. */
+      proof: Type.String(),
+    }),
+  ),
+});
+export type GrantView = Static<typeof GrantView>;
+
+export const RequestView = strict({
+  /** Empty for a dry run. */
+  id: Type.String(),
+  user: Name,
+  state: oneOf('pending', 'granted', 'denied', 'cancelled', 'expired'),
+  incident: nullable(Name),
+  reason: nullable(Type.String()),
+  durationSeconds: Seconds,
+  digest: Type.String(),
+  createdAt: Instant,
+  expiresAt: Instant,
+  outcome: nullable(Type.String()),
+  targets: Type.Array(TargetDecision),
+  grants: Type.Array(GrantView),
+  answers: Type.Array(
+    strict({
+      approver: Name,
+      verdict: oneOf('approve', 'deny'),
+      reason: nullable(Type.String()),
+      at: Instant,
+    }),
+  ),
+});
+export type RequestView = Static<typeof RequestView>;
+
+export const RequestList = strict({ requests: Type.Array(RequestView) });
+export type RequestList = Static<typeof RequestList>;
+
+/** The digest names exactly what was asked; the duration may be shorter, never longer. */
+export const Approve = strict({ digest: Text(64), durationSeconds: Type.Optional(Seconds) });
+export type Approve = Static<typeof Approve>;
+
+export const Deny = strict({ digest: Text(64), reason: Text(500) });
+export type Deny = Static<typeof Deny>;
+
+export const Explain = strict({
+  target: Type.Optional(strict({ resource: PartName, role: Type.Optional(PartName) })),
+  requestId: Type.Optional(Text(32)),
+  incident: Type.Optional(Name),
+  durationSeconds: Type.Optional(Seconds),
+  hasReason: Type.Optional(Type.Boolean()),
+});
+export type Explain = Static<typeof Explain>;
+
+export const Explanation = strict({
+  user: Name,
+  decision: TargetDecision,
+  durationSeconds: Seconds,
+  facts: Type.Array(FactView),
+  changes: Type.Array(
+    strict({ change: Type.String(), words: Type.String(), effect: oneOf('grant', 'ask', 'deny') }),
+  ),
+  policySha256: Type.String(),
+  catalogueSha256: Type.String(),
+  at: Instant,
+});
+export type Explanation = Static<typeof Explanation>;
+
+// Grants and credentials -------------------------------------------------------------------------------------------
+
+export const KeyMaterial = Type.Union([
+  strict({ kind: Type.Literal('postgres'), verifier: Text(256) }),
+  strict({ kind: Type.Literal('ssh'), publicKey: Text(1024) }),
+]);
+
+/** `renews` names the device's live credential under the same grant; the target then prolongs it where it can. */
+export const IssueRequest = strict({ material: KeyMaterial, renews: Type.Optional(Text(32)) });
+export type IssueRequest = Static<typeof IssueRequest>;
+
+export const PublicPart = Type.Union([
+  strict({
+    kind: Type.Literal('postgres'),
+    user: Type.String(),
+    host: Type.String(),
+    port: Type.Integer(),
+    database: Type.String(),
+    sslMode: oneOf('disable', 'require', 'verify-full'),
+    caPem: Type.Optional(Type.String()),
+  }),
+  strict({
+    kind: Type.Literal('ssh'),
+    certificate: Type.String(),
+    login: Type.String(),
+    hosts: Type.Array(strict({ name: Name, host: Type.String(), port: Type.Integer() })),
+    knownHosts: Type.Array(Type.String()),
+  }),
+]);
+
+export const CredentialReply = strict({
+  credentialId: Type.String(),
+  grant: GrantView,
+  /** True when the secret made for `renews` still is the right one. */
+  prolonged: Type.Boolean(),
+  handle: Type.String(),
+  publicPart: PublicPart,
+  issuedAt: Instant,
+  expiresAt: Instant,
+});
+export type CredentialReply = Static<typeof CredentialReply>;
+
+export const Extend = strict({ durationSeconds: Type.Optional(Seconds) });
+export type Extend = Static<typeof Extend>;
+
+export const GrantList = strict({ grants: Type.Array(GrantView) });
+export type GrantList = Static<typeof GrantList>;
+
+export const Revoke = strict({
+  grants: Type.Optional(Type.Array(Text(32), { maxItems: 100 })),
+  user: Type.Optional(Name),
+  resource: Type.Optional(PartName),
+  incident: Type.Optional(Name),
+  reason: Text(500),
+  /** Only show whom it would hit. */
+  dryRun: Type.Optional(Type.Boolean()),
+});
+export type Revoke = Static<typeof Revoke>;
+
+/** Everything `status --refresh` shows, in one reply. */
+export const StatusReply = strict({
+  me: Me,
+  grants: Type.Array(GrantView),
+  pending: Type.Array(RequestView),
+  incidents: Type.Array(IncidentView),
+  approvals: Type.Array(RequestView),
+});
+export type StatusReply = Static<typeof StatusReply>;
+
+// Audit ------------------------------------------------------------------------------------------------------------
+
+export const CheckpointReply = strict({ checkpoint: Type.String(), consistency: Type.Array(Type.String()) });
+export type CheckpointReply = Static<typeof CheckpointReply>;
+
+export const AuditPage = strict({
+  /** `index`, canonical entry text and leaf hash (base64url), as the log holds them. */
+  entries: Type.Array(strict({ index: Type.Integer(), entry: Type.String(), leafHash: Type.String() })),
+  size: Type.Integer(),
+});
+export type AuditPage = Static<typeof AuditPage>;
