@@ -36,6 +36,10 @@ export const SIGNED_COMPONENTS = [
 const IDEMPOTENCY_KEY = 'idempotency-key';
 const PARAMETERS = ['created', 'expires', 'nonce', 'keyid', 'alg', 'tag'];
 
+/** What a signature is for: a request of a registered device, or one of a device that registers. */
+export const REQUEST_TAG = 'oncall';
+export const ENROLL_TAG = 'oncall-enroll';
+
 export const DEFAULT_LIFETIME_SECONDS = 30;
 export const MAX_LIFETIME_SECONDS = 60;
 /** How far ahead of ours the signer's clock may be. */

@@ -1,0 +1,59 @@
+import { AppError } from '../protocol/errors.ts';
+import { keyThumbprint, parsePublicKey } from '../protocol/keys.ts';
+import { type HeaderFields, parseSignature, verifySignature } from '../protocol/signature.ts';
+import type { EmbeddedRequest } from './entry.ts';
+
+const SIGNATURE_FIELDS = ['signature', 'signature-input'];
+
+/** A request as the broker received and verified it. */
+export interface ReceivedRequest {
+  readonly method: string;
+  /** The authority that was verified: the broker's own, never the Host header. */
+  readonly authority: string;
+  readonly path: string;
+  readonly query: string;
+  readonly headers: HeaderFields;
+  readonly body: Uint8Array | undefined;
+  /** The device's signing key, as text. */
+  readonly publicKey: string;
+}
+
+/** What an entry embeds of a signed request: headers that nobody signed are left out. Throws as `parseSignature` does. */
+export function embedRequest(request: ReceivedRequest): EmbeddedRequest {
+  const { method, authority, path, query, publicKey, body } = request;
+  const headers: Record<string, string> = {};
+  for (const name of [...SIGNATURE_FIELDS, ...parseSignature(request.headers).components]) {
+    const field = request.headers[name];
+    if (field !== undefined) headers[name] = typeof field === 'string' ? field : field.join(', ');
+  }
+  const encoded = body === undefined ? null : Buffer.from(body).toString('base64url');
+  return { method, authority, path, query, headers, body: encoded, publicKey };
+}
+
+/**
+ * Checks an embedded request again: signature, key id, body digest, and that nothing unsigned rides along. As of the moment
+ * of signing: whether the broker took it in time is the broker's word. Throws `audit_invalid`.
+ */
+export function verifyEmbedded(embedded: EmbeddedRequest): void {
+  try {
+    const { headers, body: encoded, publicKey, method, authority, path, query } = embedded;
+    const parsed = parseSignature(headers);
+    const signed = [...SIGNATURE_FIELDS, ...parsed.components];
+    const body = encoded === null ? undefined : Buffer.from(encoded, 'base64url');
+    if (
+      parsed.keyId !== keyThumbprint(publicKey) ||
+      !Object.keys(headers).every((name) => signed.includes(name)) ||
+      (body !== undefined && body.toString('base64url') !== encoded)
+    ) {
+      throw new AppError('audit_invalid', 'the embedded request holds more than was signed');
+    }
+    verifySignature({
+      ...{ method, authority, path, query, headers, body, parsed },
+      publicKey: parsePublicKey(publicKey),
+      tag: parsed.tag,
+      nowMs: parsed.createdSeconds * 1000,
+    });
+  } catch (cause) {
+    throw new AppError('audit_invalid', 'the signature of the embedded request is wrong', { cause });
+  }
+}

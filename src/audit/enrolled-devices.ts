@@ -1,0 +1,52 @@
+import { AppError } from '../protocol/errors.ts';
+import type { AuditEntry, EmbeddedRequest } from './entry.ts';
+import { isRecord, isText } from './json-shape.ts';
+
+interface Enrolment {
+  readonly device: string;
+  readonly user: string;
+}
+
+/** The devices that a log has enrolled up to some entry, by signing key: who may have signed what it embeds. */
+export class EnrolledDevices {
+  readonly #byKey = new Map<string, Enrolment>();
+  readonly #devices = new Set<string>();
+
+  /**
+   * Takes note of a `device.enrolled` entry; other entries pass. Throws `audit_invalid` where it doesn't say whose device
+   * and which key it is, or where it would give a device another key, or a key another device.
+   */
+  enrol({ event, actor, subject, data }: AuditEntry): void {
+    if (event !== 'device.enrolled') return;
+    const device = actor.kind === 'device' ? actor.id : (actor.device ?? subject?.device);
+    const user = actor.kind === 'user' ? actor.id : subject?.user;
+    const publicKey = isRecord(data) ? data.publicKey : undefined;
+    if (!isText(device) || !isText(user) || !isText(publicKey)) {
+      throw new AppError('audit_invalid', 'the enrolment does not name its user, device and key');
+    }
+    if (this.#byKey.has(publicKey) || this.#devices.has(device)) {
+      throw new AppError('audit_invalid', 'the device or its key was enrolled before');
+    }
+    this.#byKey.set(publicKey, { device, user });
+    this.#devices.add(device);
+  }
+
+  /**
+   * Returns if the key of the embedded request was enrolled, and belongs to the entry's actor where that is a user or a
+   * device. Throws `audit_invalid` else.
+   */
+  requireActor({ actor }: AuditEntry, { publicKey }: EmbeddedRequest): void {
+    const enrolment = this.#byKey.get(publicKey);
+    if (enrolment === undefined) {
+      throw new AppError(
+        'audit_invalid',
+        'the request is signed by a device that the log did not enrol before',
+      );
+    }
+    const device = actor.kind === 'device' ? actor.id : (actor.device ?? enrolment.device);
+    const user = actor.kind === 'user' ? actor.id : enrolment.user;
+    if (device !== enrolment.device || user !== enrolment.user) {
+      throw new AppError('audit_invalid', "the request is signed by another device than the entry's actor");
+    }
+  }
+}
