@@ -1,0 +1,89 @@
+/**
+ * The broker's pen: entries go into the log inside the transaction of what they record, and every reply to a change carries
+ * the receipt, the newest checkpoint and the proof that it extends the one the client has seen.
+ */
+import { formatCheckpoint } from '../audit/checkpoint.ts';
+import { type AuditEntry, encodeEntry } from '../audit/entry.ts';
+import { consistencyProof, treeRoot } from '../audit/merkle.ts';
+import { createReceipt } from '../audit/receipt.ts';
+import type { Json } from '../protocol/canonical-json.ts';
+import type { AuditProof, CheckpointReply } from '../protocol/messages.ts';
+import { formatInstant } from '../protocol/time.ts';
+import type { AuditRow } from '../store/rows.ts';
+import type { ReadTx, Store, Tx } from '../store/store.ts';
+import type { BrokerKeys } from './keys.ts';
+
+export type Actor = AuditEntry['actor'];
+export type EmbeddedRequest = NonNullable<AuditEntry['embedded']>;
+
+export interface Happening {
+  event: string;
+  actor: Actor;
+  /** Ids that the log can be searched by. */
+  subject: Record<string, string>;
+  data: Json;
+  /** The signed request on which the entry rests. */
+  embedded?: EmbeddedRequest | undefined;
+}
+
+export interface AuditLog {
+  readonly origin: string;
+  record(tx: Tx, happening: Happening): Promise<AuditRow>;
+  proofFor(row: { index: number; leafHash: string; at: number }, seenSize: number): Promise<AuditProof>;
+  checkpoint(fromSize: number): Promise<CheckpointReply>;
+}
+
+export const BROKER: Actor = { kind: 'broker', id: 'broker' };
+
+export function createAuditLog(
+  store: Store,
+  keys: Pick<BrokerKeys, 'identity' | 'log'>,
+  origin: string,
+): AuditLog {
+  const signer = { name: origin, publicKey: keys.log.rawPublicKey, sign: keys.log.sign };
+
+  async function checkpointIn(tx: ReadTx, fromSize: number): Promise<CheckpointReply> {
+    const size = await tx.auditSize();
+    const read = (refs: Parameters<ReadTx['auditNodes']>[0]) => tx.auditNodes(refs);
+    const rootHash = await treeRoot(read, size);
+    // A client that has seen more than we hold (a restored or promoted store) must find out: no proof, and it refuses.
+    const proof = fromSize > 0 && fromSize < size ? await consistencyProof(read, fromSize, size) : [];
+    return {
+      checkpoint: formatCheckpoint({ origin, size, rootHash }, signer),
+      consistency: proof.map((hash) => Buffer.from(hash).toString('base64')),
+    };
+  }
+
+  return {
+    origin,
+    record(tx, { event, actor, subject, data, embedded }) {
+      return tx.appendAudit((index, nowMs) => ({
+        event,
+        subject,
+        bytes: encodeEntry({
+          v: 1,
+          index,
+          at: formatInstant(nowMs),
+          event,
+          actor,
+          subject,
+          data,
+          ...(embedded && { embedded }),
+        }),
+      }));
+    },
+    async proofFor(row, seenSize) {
+      const receipt = createReceipt(
+        {
+          origin,
+          index: row.index,
+          leafHash: Buffer.from(row.leafHash, 'base64url'),
+          at: formatInstant(row.at),
+        },
+        keys.identity.sign,
+      );
+      return { receipt, ...(await store.read((tx) => checkpointIn(tx, seenSize))) };
+    },
+    checkpoint: (fromSize) => store.read((tx) => checkpointIn(tx, fromSize)),
+  };
+}

@@ -1,0 +1,211 @@
+/**
+ * The composition root: one folder becomes a running broker. Reloading swaps catalogue and policy as one; a bad new file
+ * leaves the old ones in force and says so.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Logger, pino } from 'pino';
+import type { Issuer } from '../issuers/issuer.ts';
+import type { Store } from '../store/store.ts';
+import { createApprovals } from './approvals.ts';
+import { BROKER, createAuditLog } from './audit-log.ts';
+import { createChanges } from './changes.ts';
+import type { BrokerConfig } from './config.ts';
+import { createCredentials } from './credentials.ts';
+import { createDevices } from './devices.ts';
+import { createEndings } from './endings.ts';
+import { createSecretReader, formatFinding, loadConfig, loadRules, requireRules } from './installation.ts';
+import { createBrokerIssuers, createKrlSource } from './issuers.ts';
+import { createJobs } from './jobs.ts';
+import { loadBrokerKeys, readSecretFile } from './keys.ts';
+import { lockDirectory } from './lock.ts';
+import { createMetrics } from './metrics.ts';
+import { endWhatLeft } from './reload.ts';
+import { createRequests } from './requests.ts';
+import type { Rules } from './rules.ts';
+import { createServer } from './server.ts';
+import { openStore } from './stores.ts';
+
+export interface RunningBroker {
+  /** Where it listens: differs from `publicUrl` behind a load balancer. */
+  address: string;
+  reload(): Promise<void>;
+  /** Finishes what is in flight, then closes. */
+  stop(): Promise<void>;
+}
+
+export interface BrokerOptions {
+  directory: string;
+  version: string;
+  env: Readonly<Record<string, string | undefined>>;
+  now: () => number;
+  /** Structured log lines. */
+  log: (line: string) => void;
+  /** Lets a test put faults between the broker and what it stands on. */
+  decorate?: { store?: (store: Store) => Store; issuer?: (issuer: Issuer) => Issuer };
+}
+
+const HOUR_MS = 3_600_000;
+
+export async function startBroker(options: BrokerOptions): Promise<RunningBroker> {
+  const { directory, decorate } = options;
+  const unlock = await lockDirectory(directory, 'shared');
+  const config = await loadConfig(directory);
+  const keys = await loadBrokerKeys(config.keysDirectory);
+  let current = await requireRules(config);
+  const rules = () => current;
+  const logger = pino({ level: config.logLevel, base: null }, { write: options.log });
+  const resolveSecret = createSecretReader(current.catalogue.directory, options.env);
+  const opened = await openStore(config, resolveSecret, options.now);
+  await opened.checkMigrations();
+  const store = decorate?.store?.(opened) ?? opened;
+
+  const made = createBrokerIssuers({
+    config,
+    keys,
+    store,
+    resolveSecret,
+    catalogueDirectory: current.catalogue.directory,
+  });
+  const issuers = new Map(
+    made.issuers.map((issuer) => [issuer.kind as string, decorate?.issuer?.(issuer) ?? issuer]),
+  );
+  const log = createAuditLog(store, keys, config.origin);
+  const changes = createChanges();
+  const metrics = createMetrics(store);
+  const endings = createEndings(store, issuers, log);
+  const requests = createRequests(rules, log);
+  const modules = {
+    requests,
+    approvals: createApprovals(rules, log, requests),
+    credentials: createCredentials(store, rules, issuers, log, endings),
+    endings,
+    devices: createDevices(
+      store,
+      log,
+      endings,
+      { publicUrl: config.publicUrl.href, rawIdentityKey: keys.identity.rawPublicKey },
+      (user) => current.catalogue.people.has(user),
+    ),
+    changes,
+    metrics,
+  };
+  const jobs = createJobs(
+    store,
+    {
+      'end-grant': (id) => endings.windowTimer(id),
+      credential: (id, signal) => endings.credentialTimer(id, signal),
+      'expire-request': async (id) => {
+        await store.write((tx) => requests.expire(tx, id));
+        return undefined;
+      },
+      'sweep-revocations': async (list) => {
+        const nowMs = await store.now();
+        await store.write((tx) => tx.sweepRevocations(list, nowMs - HOUR_MS));
+        return nowMs + HOUR_MS;
+      },
+    },
+    { logger, onDone: () => changes.announce() },
+  );
+
+  const app = createServer(
+    {
+      store,
+      rules,
+      log,
+      config,
+      keys,
+      logger,
+      tls: config.tls ? await readTls(config) : undefined,
+      version: options.version,
+      authority: config.publicUrl.host,
+      krl: createKrlSource({ keys, store }),
+      onChange() {
+        changes.announce();
+        jobs.kick();
+      },
+    },
+    modules,
+  );
+  const address = await app.listen(config.listen);
+  await store.write(async (tx) => {
+    await tx.insertJob({
+      id: 'job_sweep_revocations',
+      kind: 'sweep-revocations',
+      subject: 'ssh',
+      dueAt: await tx.now(),
+    });
+    await log.record(tx, {
+      event: 'broker.started',
+      actor: BROKER,
+      subject: {},
+      data: digests(current, options.version),
+    });
+  });
+  jobs.start();
+  logger.info({ address, publicUrl: config.publicUrl.href }, 'serving');
+
+  return {
+    address,
+    async reload() {
+      const next = await loadNext(config, logger);
+      metrics.reloads.inc({ outcome: next ? 'taken' : 'refused' });
+      if (config.tls) {
+        const { key, cert } = await readTls(config);
+        (app.server as unknown as import('node:tls').Server).setSecureContext({
+          key,
+          cert,
+          minVersion: 'TLSv1.2',
+        });
+      }
+      if (!next) return;
+      current = next;
+      await store.write(async (tx) => {
+        await log.record(tx, {
+          event: 'rules.reloaded',
+          actor: BROKER,
+          subject: {},
+          data: digests(next, options.version),
+        });
+        await endWhatLeft(tx, next.catalogue, endings);
+      });
+      jobs.kick();
+      logger.info(digests(next, options.version), 'catalogue and policy reloaded');
+    },
+    async stop() {
+      await app.close();
+      await jobs.stop();
+      await made.close();
+      await store.close();
+      await unlock();
+      logger.info('stopped');
+    },
+  };
+}
+
+async function loadNext(config: BrokerConfig, logger: Logger): Promise<Rules | undefined> {
+  try {
+    const { rules, findings } = await loadRules(config);
+    if (rules) return rules;
+    const errors = findings.filter(({ severity }) => severity === 'error').map(formatFinding);
+    logger.error(
+      { findings: errors },
+      'the new catalogue or policy is not valid: the old ones stay in force',
+    );
+  } catch (error) {
+    logger.error({ err: error }, 'the new catalogue or policy cannot be read: the old ones stay in force');
+  }
+  return undefined;
+}
+
+async function readTls(config: BrokerConfig): Promise<{ key: string; cert: string }> {
+  const [key, cert] = await Promise.all([
+    readSecretFile(join(config.keysDirectory, 'tls.key')),
+    readFile(join(config.keysDirectory, 'tls.crt'), 'utf8'),
+  ]);
+  return { key, cert };
+}
+
+function digests(rules: Rules, version: string) {
+  return { policySha256: rules.policy.sha256, catalogueSha256: rules.catalogue.sha256, version };
+}

@@ -1,0 +1,314 @@
+/**
+ * Issuing, in the order that a crash cannot hurt: record → issue → record → reply. The first transaction writes down the
+ * handle before the login exists; the second says `live` only if the row still is `issuing`, its lease has not run out and the
+ * grant is active. Whatever a crash leaves between the two, the row's timer ends.
+ */
+import type { CredentialSubject, Issued, Issuer, KeyMaterial, PublicPart } from '../issuers/issuer.ts';
+import type { Json } from '../protocol/canonical-json.ts';
+import { AppError, isAppError } from '../protocol/errors.ts';
+import { createId } from '../protocol/ids.ts';
+import type { CredentialReply, IssueRequest } from '../protocol/messages.ts';
+import { formatInstant } from '../protocol/time.ts';
+import type { AuditRow, CredentialRow, GrantRow } from '../store/rows.ts';
+import type { Store, Tx } from '../store/store.ts';
+import { type AuditLog, BROKER } from './audit-log.ts';
+import { actorOf, type Caller } from './caller.ts';
+import { subjectOf } from './credential-subject.ts';
+import type { Endings } from './endings.ts';
+import { gatherFacts } from './facts.ts';
+import type { CurrentRules } from './rules.ts';
+import { snapshotOf } from './target-snapshot.ts';
+import { viewGrant } from './views.ts';
+
+export interface Credentials {
+  /** First transaction: decide afresh, write down the handle. A refusal is recorded too, and thrown after the commit. */
+  begin(tx: Tx, caller: Caller, grantId: string, body: IssueRequest): Promise<Begun>;
+  /** The call to the target and the second transaction. Throws what the client shall see. */
+  complete(begun: Plan): Promise<AuditRow>;
+  reply(credentialId: string): Promise<CredentialReply>;
+}
+
+export type Begun = { ref: string; audit: AuditRow; plan: Plan } | { refusal: AppError };
+
+export interface Plan {
+  credentialId: string;
+  prolong: boolean;
+  material: KeyMaterial;
+}
+
+/** The call to the target must be over well before the lease: after it, the row belongs to its timer. */
+const LEASE_MS = 15_000;
+const CALL_MS = 8_000;
+/** A credential that would end at once helps nobody. */
+const SHORTEST_MS = 5_000;
+const OLDER = 100;
+
+export function createCredentials(
+  store: Store,
+  rules: CurrentRules,
+  issuers: ReadonlyMap<string, Issuer>,
+  log: AuditLog,
+  endings: Endings,
+): Credentials {
+  function issuerFor(kind: string): Issuer {
+    const issuer = issuers.get(kind);
+    if (!issuer) throw new AppError('internal', `no issuer of kind ${kind}`);
+    return issuer;
+  }
+
+  /** The grant, if it is this person's and its window is open. */
+  async function openGrant(tx: Tx, caller: Caller, grantId: string, nowMs: number): Promise<GrantRow> {
+    const grant = await tx.lockGrant(grantId);
+    if (grant?.user !== caller.person.id) {
+      throw new AppError('not_found', `you have no grant '${grantId}'`, { hint: 'oncall grants' });
+    }
+    if (grant.state !== 'active' || grant.endsAt - nowMs < SHORTEST_MS) {
+      const cause = grant.endCause ?? 'its window has ended';
+      throw new AppError('ended', `the grant on ${grant.resource} has ended: ${cause}`, {
+        hint: `oncall request ${grant.resource}:${grant.role}`,
+      });
+    }
+    return grant;
+  }
+
+  /** Each renewal is a fresh decision; the first credential too, for the world may have changed since the grant. */
+  async function refusalOf(
+    tx: Tx,
+    caller: Caller,
+    grant: GrantRow,
+    nowMs: number,
+  ): Promise<AppError | undefined> {
+    const { catalogue, policy } = rules();
+    const resource = catalogue.resources.get(grant.resource);
+    if (!resource?.roles.includes(grant.role)) {
+      return new AppError('ended', `${grant.resource}:${grant.role} has left the catalogue`);
+    }
+    // Several incidents may hold a grant open: the best of them counts.
+    const incidents = await Promise.all((await tx.incidentsOf(grant.id)).map((id) => tx.incident(id)));
+    const candidates = incidents.length > 0 ? incidents : [undefined];
+    const answers = candidates.map((incident) =>
+      policy.isAllowed('renew', {
+        user: grant.user,
+        target: { resource: grant.resource, role: grant.role },
+        durationSeconds: Math.ceil((grant.endsAt - grant.startsAt) / 1000),
+        hasReason: true,
+        facts: gatherFacts(catalogue, { user: grant.user, device: caller.device, resource, incident, nowMs }),
+        nowMs,
+      }),
+    );
+    if (answers.some(({ allowed }) => allowed)) return undefined;
+    const because = answers.flatMap(({ rules: deciding }) => deciding.map((rule) => rule.because ?? rule.id));
+    return new AppError('denied', `policy refuses to renew ${grant.resource}:${grant.role}`, {
+      hint: because[0] ?? `oncall explain ${grant.resource}:${grant.role}`,
+    });
+  }
+
+  return {
+    async begin(tx, caller, grantId, body) {
+      const nowMs = await tx.now();
+      const grant = await openGrant(tx, caller, grantId, nowMs);
+      const refusal = await refusalOf(tx, caller, grant, nowMs);
+      const subjectIds = {
+        grant: grant.id,
+        user: grant.user,
+        resource: grant.resource,
+        device: caller.device.id,
+      };
+      if (refusal) {
+        await log.record(tx, {
+          event: 'credential.refused',
+          actor: actorOf(caller),
+          subject: subjectIds,
+          data: { message: refusal.message, hint: refusal.hint ?? null },
+          embedded: caller.embedded,
+        });
+        return { refusal };
+      }
+      const resource = rules().catalogue.resources.get(grant.resource);
+      if (!resource) throw new AppError('ended', `${grant.resource} has left the catalogue`);
+      if (body.material.kind !== resource.target.kind) {
+        throw new AppError(
+          'invalid_request',
+          `${grant.resource} takes key material of kind ${resource.target.kind}`,
+        );
+      }
+      const issuer = issuerFor(resource.target.kind);
+      const expiresAt = Math.min(nowMs + resource.credentialSeconds * 1000, grant.endsAt);
+      const incidents = await tx.incidentsOf(grant.id);
+      const details = { incident: incidents[0] ?? null, expiresAt: formatInstant(expiresAt) };
+
+      const held = body.renews === undefined ? undefined : await tx.credential(body.renews);
+      if (held && issuer.renewal === 'prolong' && isProlongable(held, grant, caller)) {
+        await tx.moveCredential(held.id, ['live'], { expiresAt });
+        const audit = await log.record(tx, {
+          event: 'credential.renewing',
+          actor: actorOf(caller),
+          subject: { ...subjectIds, credential: held.id, handle: held.handle },
+          data: details,
+          embedded: caller.embedded,
+        });
+        return {
+          ref: held.id,
+          audit,
+          plan: { credentialId: held.id, prolong: true, material: body.material },
+        };
+      }
+
+      const id = createId('cr', nowMs);
+      const subject: CredentialSubject = {
+        credentialId: id,
+        grantId: grant.id,
+        user: grant.user,
+        resource,
+        role: grant.role,
+        incident: incidents[0],
+      };
+      const row: CredentialRow = {
+        id,
+        grantId: grant.id,
+        deviceId: caller.device.id,
+        kind: issuer.kind,
+        handle: issuer.chooseHandle(subject),
+        state: 'issuing',
+        target: snapshotOf(resource),
+        publicPart: null,
+        createdAt: nowMs,
+        leaseUntil: nowMs + LEASE_MS,
+        expiresAt,
+        endCause: null,
+        endingAt: null,
+        endedAt: null,
+        proof: null,
+      };
+      // Whatever else this device has under the grant was lost on the way, unless it says that it renews it.
+      const older = await tx.credentials({
+        grantId: grant.id,
+        deviceId: caller.device.id,
+        states: ['issuing', 'live'],
+        limit: OLDER,
+      });
+      for (const credential of older) {
+        if (credential.id === body.renews) continue;
+        await endings.endCredential(tx, credential, { cause: 'replaced', actor: actorOf(caller) });
+      }
+      await tx.insertCredential(row);
+      await tx.insertJob({
+        id: createId('job', nowMs),
+        kind: 'credential',
+        subject: id,
+        dueAt: row.leaseUntil,
+      });
+      const audit = await log.record(tx, {
+        event: 'credential.issuing',
+        actor: actorOf(caller),
+        subject: { ...subjectIds, credential: id, handle: row.handle },
+        data: { kind: issuer.kind, role: grant.role, ...details },
+        embedded: caller.embedded,
+      });
+      return { ref: id, audit, plan: { credentialId: id, prolong: false, material: body.material } };
+    },
+
+    async complete({ credentialId, prolong, material }) {
+      const { row, subject, nowMs } = await store.read(async (tx) => {
+        const credential = await tx.credential(credentialId);
+        if (!credential) throw new AppError('internal', 'the credential has vanished');
+        return { row: credential, subject: await subjectOf(tx, credential), nowMs: await tx.now() };
+      });
+      const issuer = issuerFor(row.kind);
+      const call = {
+        subject,
+        handle: row.handle,
+        expiresAtMs: row.expiresAt,
+        nowMs,
+        deadlineMs: prolong ? nowMs + LEASE_MS : row.leaseUntil,
+        signal: AbortSignal.timeout(CALL_MS),
+      };
+      let issued: Issued;
+      try {
+        issued = prolong ? await issuer.renew(call) : await issuer.issue({ ...call, material });
+      } catch (error) {
+        // Whether the target acted is not known: the row goes to its end either way, unless it was live before.
+        const lost = !prolong || isAppError(error, 'ended');
+        if (lost)
+          await store.write((tx) => endings.endCredential(tx, row, { cause: causeOf(error), actor: BROKER }));
+        throw error;
+      }
+      return finish(row, issued, prolong);
+    },
+
+    async reply(credentialId) {
+      return store.read(async (tx) => {
+        const row = await tx.credential(credentialId);
+        const grant = row && (await tx.grant(row.grantId));
+        if (!row || !grant) throw new AppError('not_found', 'the credential has vanished');
+        if (row.state === 'issuing') {
+          throw new AppError('busy', 'the credential is still being issued', {
+            hint: 'try again in a few seconds',
+          });
+        }
+        if (row.state !== 'live' || row.publicPart === null) {
+          throw new AppError('ended', `the credential has ended: ${row.endCause ?? 'unknown cause'}`);
+        }
+        return {
+          credentialId: row.id,
+          grant: await viewGrant(tx, rules(), grant),
+          prolonged: false,
+          handle: row.handle,
+          publicPart: row.publicPart as unknown as CredentialReply['publicPart'],
+          issuedAt: formatInstant(row.createdAt),
+          expiresAt: formatInstant(row.expiresAt),
+        };
+      });
+    },
+  };
+
+  async function finish(row: CredentialRow, issued: Issued, prolong: boolean): Promise<AuditRow> {
+    const outcome = await store.write(async (tx) => {
+      const nowMs = await tx.now();
+      const grant = await tx.lockGrant(row.grantId);
+      const device = await tx.device(row.deviceId);
+      const late = !prolong && nowMs >= row.leaseUntil;
+      const allowed = grant?.state === 'active' && device?.state === 'active' && !late;
+      // The call is over, so nothing of it can act later: an end from now on is final at its first proof.
+      const change = {
+        state: 'live' as const,
+        publicPart: toJson(issued.publicPart),
+        expiresAt: issued.expiresAtMs,
+        leaseUntil: nowMs,
+      };
+      if (allowed && (await tx.moveCredential(row.id, [prolong ? 'live' : 'issuing'], change))) {
+        await tx.insertJob({
+          id: createId('job', nowMs),
+          kind: 'credential',
+          subject: row.id,
+          dueAt: issued.expiresAtMs,
+        });
+        return log.record(tx, {
+          event: prolong ? 'credential.renewed' : 'credential.live',
+          actor: BROKER,
+          subject: { credential: row.id, grant: row.grantId, handle: row.handle },
+          data: { expiresAt: formatInstant(issued.expiresAtMs) },
+        });
+      }
+      const cause = late ? 'issuing took too long' : (grant?.endCause ?? 'ended while it was being issued');
+      await endings.endCredential(tx, row, { cause, actor: BROKER });
+      return cause;
+    });
+    if (typeof outcome === 'string') throw new AppError('ended', `no credential: ${outcome}`);
+    return outcome;
+  }
+}
+
+function isProlongable(credential: CredentialRow, grant: GrantRow, caller: Caller): boolean {
+  return (
+    credential.state === 'live' && credential.grantId === grant.id && credential.deviceId === caller.device.id
+  );
+}
+
+function causeOf(error: unknown): string {
+  return isAppError(error) ? error.code : 'issuing failed';
+}
+
+function toJson(part: PublicPart): Json {
+  return part as unknown as Json;
+}

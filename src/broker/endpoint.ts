@@ -1,0 +1,241 @@
+/**
+ * The three shapes of an endpoint. A handler cannot forget a check: `read` and `change` authenticate, claim the nonce and
+ * validate before it runs; a `change` runs in one transaction together with nonce and idempotency key, so that what was sent
+ * twice is done once, and its reply carries the receipt.
+ */
+import { createHash } from 'node:crypto';
+import type { Static, TSchema } from '@sinclair/typebox';
+import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } from 'fastify';
+import { AppError } from '../protocol/errors.ts';
+import { envelope } from '../protocol/messages.ts';
+import { parseStrictJson } from '../protocol/strict-json.ts';
+import type { AuditRow } from '../store/rows.ts';
+import type { Store, Tx } from '../store/store.ts';
+import type { AuditLog } from './audit-log.ts';
+import {
+  type Authenticated,
+  AuthenticationError,
+  authenticate,
+  type IncomingRequest,
+} from './authenticate.ts';
+import type { Caller } from './caller.ts';
+import type { CurrentRules } from './rules.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    rawBody: Buffer | undefined;
+    authenticated: Authenticated | undefined;
+    /** Set once the caller is known: for the log. */
+    user: string | undefined;
+  }
+  interface FastifyContextConfig {
+    signed?: boolean;
+  }
+}
+
+export interface Place {
+  params: Readonly<Record<string, string>>;
+  query: Readonly<Record<string, string>>;
+  /** Fires when the client has gone. */
+  signal: AbortSignal;
+}
+
+export type Done = { ref: string; audit: AuditRow } | { refusal: AppError };
+
+export interface EndpointDeps {
+  app: FastifyInstance;
+  store: Store;
+  rules: CurrentRules;
+  log: AuditLog;
+  authority: string;
+  /** After each committed change: wakes waiters and the job loop. */
+  onChange: () => void;
+}
+
+const IDEMPOTENCY_KEY = /^[A-Za-z0-9_-]{8,64}$/;
+const SEEN_EVERY_MS = 60_000;
+
+export function createEndpoints(deps: EndpointDeps) {
+  const { app, store, rules, log, authority } = deps;
+
+  app.addHook('preValidation', async (request) => {
+    if (!request.routeOptions.config.signed) return;
+    request.authenticated = await authenticate(incoming(request), { store, rules, authority });
+    request.user = request.authenticated.caller.person.id;
+  });
+  // Only what was signed by somebody we know gets parsed.
+  app.addHook('preValidation', async (request) => {
+    if (request.rawBody) request.body = parseStrictJson(request.rawBody);
+  });
+
+  /** Answers from what is there; claims the nonce in a transaction of its own. */
+  function read<R extends TSchema>(
+    url: string,
+    schema: { result: R; query?: TSchema },
+    run: (caller: Caller, place: Place) => Promise<Static<R>>,
+  ): void {
+    app.route({
+      method: 'GET',
+      url,
+      config: { signed: true },
+      schema: {
+        response: { 200: schema.result },
+        ...(schema.query && { querystring: schema.query }),
+      } as FastifySchema,
+      handler: async (request, reply): Promise<unknown> => {
+        const { caller, claim } = authenticatedOf(request);
+        await store.write(claim);
+        return run(caller, placeOf(request, reply));
+      },
+    });
+  }
+
+  /** Decides like a change and records nothing. */
+  function consider<B extends TSchema, R extends TSchema>(
+    url: string,
+    schema: { body: B; result: R },
+    run: (caller: Caller, body: Static<B>) => Promise<Static<R>>,
+  ): void {
+    app.route({
+      method: 'POST',
+      url,
+      config: { signed: true },
+      schema: { body: schema.body, response: { 200: schema.result } } as FastifySchema,
+      handler: async (request): Promise<unknown> => {
+        const { caller, claim } = authenticatedOf(request);
+        await store.write(claim);
+        return run(caller, request.body as Static<B>);
+      },
+    });
+  }
+
+  function change<B extends TSchema, R extends TSchema, D extends Done>(
+    url: string,
+    schema: { body: B; result: R },
+    work: (tx: Tx, caller: Caller, body: Static<B>, place: Place) => Promise<D>,
+    after: {
+      /** Runs once, after the commit, and only for the call that did the work. */
+      complete?: (done: Exclude<D, { refusal: AppError }>) => Promise<AuditRow>;
+      /** `done` is absent when the same request came again: the reply is then made from what the store holds. */
+      reply: (
+        ref: string,
+        caller: Caller,
+        body: Static<B>,
+        done: Exclude<D, { refusal: AppError }> | undefined,
+      ) => Promise<Static<R>>;
+    },
+  ): void {
+    app.route({
+      method: 'POST',
+      url,
+      config: { signed: true },
+      schema: { body: schema.body, response: { 200: envelope(schema.result) } } as FastifySchema,
+      handler: async (request, reply): Promise<unknown> => {
+        const { caller, claim } = authenticatedOf(request);
+        const body = request.body as Static<B>;
+        const key = idempotencyKeyOf(request);
+        const fingerprint = fingerprintOf(request);
+        const place = placeOf(request, reply);
+
+        const done = await store
+          .write(async (tx) => {
+            await claim(tx);
+            // Two brokers may get the same request at once: the second waits here and then finds the first one's row.
+            await tx.lockTarget(caller.device.id, 'idempotency', key);
+            const prior = await tx.idempotency(caller.device.id, key);
+            if (prior && prior.fingerprint !== fingerprint) {
+              throw new AppError('conflict', 'the idempotency key was used for another request');
+            }
+            if (prior) return { prior: JSON.parse(prior.reply) as { ref: string; audit: AuditRow } };
+            const fresh = await work(tx, caller, body, place);
+            if ('refusal' in fresh) return fresh;
+            const nowMs = await tx.now();
+            await tx.insertIdempotency({
+              deviceId: caller.device.id,
+              key,
+              fingerprint,
+              status: 200,
+              reply: JSON.stringify({ ref: fresh.ref, audit: fresh.audit }),
+              createdAt: nowMs,
+            });
+            if (nowMs - (caller.device.lastSeenAt ?? 0) > SEEN_EVERY_MS) {
+              await tx.updateDevice(caller.device.id, { lastSeenAt: nowMs });
+            }
+            return fresh;
+          })
+          .catch(async (error: unknown) => {
+            // The rollback took the nonce with it: a captured request must not work later, when the refusal's cause is gone.
+            if (!(error instanceof AuthenticationError)) await store.write(claim).catch(() => undefined);
+            throw error;
+          });
+
+        deps.onChange();
+        if ('refusal' in done) throw done.refusal;
+        if ('prior' in done) {
+          return {
+            result: await after.reply(done.prior.ref, caller, body, undefined),
+            audit: await prove(request, done.prior.audit),
+          };
+        }
+        const completed = done as Exclude<D, { refusal: AppError }> & { ref: string; audit: AuditRow };
+        const audit = (await after.complete?.(completed)) ?? completed.audit;
+        deps.onChange();
+        return {
+          result: await after.reply(completed.ref, caller, body, completed),
+          audit: await prove(request, audit),
+        };
+      },
+    });
+  }
+
+  function prove(request: FastifyRequest, row: AuditRow) {
+    return log.proofFor(row, seenSizeOf(request));
+  }
+
+  return { read, consider, change };
+}
+
+export function incoming(request: FastifyRequest): IncomingRequest {
+  const target = request.raw.url ?? '/';
+  const at = target.indexOf('?');
+  return {
+    method: request.method,
+    path: at < 0 ? target : target.slice(0, at),
+    query: at < 0 ? '' : target.slice(at + 1),
+    headers: request.headers,
+    body: request.rawBody,
+  };
+}
+
+export function seenSizeOf(request: FastifyRequest): number {
+  const text = request.headers['oncall-seen-size'];
+  return typeof text === 'string' && /^\d{1,15}$/.test(text) ? Number(text) : 0;
+}
+
+function authenticatedOf(request: FastifyRequest): Authenticated {
+  if (!request.authenticated) throw new AuthenticationError('missing');
+  return request.authenticated;
+}
+
+function placeOf(request: FastifyRequest, reply: FastifyReply): Place {
+  const gone = new AbortController();
+  reply.raw.once('close', () => gone.abort());
+  return {
+    params: (request.params ?? {}) as Record<string, string>,
+    query: (request.query ?? {}) as Record<string, string>,
+    signal: gone.signal,
+  };
+}
+
+function idempotencyKeyOf(request: FastifyRequest): string {
+  const key = request.headers['idempotency-key'];
+  if (typeof key !== 'string' || !IDEMPOTENCY_KEY.test(key)) {
+    throw new AppError('invalid_request', 'a change needs an idempotency-key of 8 to 64 characters');
+  }
+  return key;
+}
+
+function fingerprintOf(request: FastifyRequest): string {
+  const hash = createHash('sha256').update(`${request.method}\n${request.raw.url}\n`);
+  return hash.update(request.rawBody ?? Buffer.alloc(0)).digest('hex');
+}

@@ -1,0 +1,124 @@
+/**
+ * What a decision may use, each fact with its source and age. A fact is always there: unknown ones carry a neutral value
+ * and `known: false`. Stale is unknown, never good.
+ */
+import type { Catalogue, Resource, Schedule } from '../catalogue/types.ts';
+import type { Fact, Facts, IncidentFact, ShiftFact } from '../policy/policy.ts';
+import type { FactView } from '../protocol/messages.ts';
+import { type Shift, shiftsAt } from '../sources/static.ts';
+import type { DeviceRow, IncidentRow } from '../store/rows.ts';
+
+export interface FactSubject {
+  user: string;
+  device: DeviceRow | undefined;
+  resource: Resource | undefined;
+  incident: IncidentRow | undefined;
+  nowMs: number;
+  /** A shift that was known when the grant was made holds to its recorded end (for renewals). */
+  recordedShiftEndsAt?: number | null;
+}
+
+export function gatherFacts(catalogue: Catalogue, subject: FactSubject): Facts {
+  const { device, nowMs } = subject;
+  return {
+    shift: shiftFact(catalogue, subject),
+    incident: incidentFact(subject),
+    device: device
+      ? known(
+          { id: device.id, keystore: device.keystore, enrolledSeconds: seconds(nowMs - device.createdAt) },
+          'registry',
+        )
+      : unknown({ id: '', keystore: 'file' as const, enrolledSeconds: 0 }, 'registry'),
+    risk: unknown({ score: 0 }, 'none'),
+    presence: known({ method: 'none' as const }, 'signature'),
+  };
+}
+
+/** The shifts of one person now, over all schedules. */
+export function shiftsOf(catalogue: Catalogue, user: string, nowMs: number): readonly Shift[] {
+  return schedulesOf(catalogue, user).flatMap((schedule) =>
+    shiftsAt(schedule, nowMs).filter((shift) => shift.user === user),
+  );
+}
+
+function shiftFact(catalogue: Catalogue, subject: FactSubject): Fact<ShiftFact> {
+  const shifts = shiftsOf(catalogue, subject.user, subject.nowMs);
+  const covering = subject.resource
+    ? (catalogue.services.get(subject.resource.service)?.schedules ?? [])
+    : [];
+  return known(
+    {
+      onCall: shifts.length > 0,
+      level: shifts.reduce((best, { level }) => (best === 0 ? level : Math.min(best, level)), 0),
+      schedules: [...new Set(shifts.map(({ schedule }) => schedule))],
+      coversResource: shifts.some(({ schedule }) => covering.includes(schedule)),
+    },
+    'static',
+  );
+}
+
+function incidentFact({ incident, user, resource }: FactSubject): Fact<IncidentFact> {
+  if (!incident) {
+    return unknown(
+      {
+        id: '',
+        open: false,
+        priority: '',
+        service: '',
+        source: '',
+        declaredBy: '',
+        byBeneficiary: false,
+        matchesResource: false,
+      },
+      'none',
+    );
+  }
+  return known(
+    {
+      id: incident.id,
+      open: incident.state === 'open',
+      priority: incident.priority,
+      service: incident.service,
+      source: incident.source,
+      declaredBy: incident.declaredBy,
+      byBeneficiary: incident.declaredBy === user,
+      matchesResource: incident.service === resource?.service,
+    },
+    incident.source,
+  );
+}
+
+/** People on few schedules among many: found once per catalogue, not once per decision. */
+const membership = new WeakMap<Catalogue, Map<string, Schedule[]>>();
+
+function schedulesOf(catalogue: Catalogue, user: string): readonly Schedule[] {
+  let index = membership.get(catalogue);
+  if (!index) {
+    index = new Map();
+    for (const schedule of catalogue.schedules.values()) {
+      const people = new Set([
+        ...schedule.rotations.flatMap((rotation) => rotation.people),
+        ...schedule.overrides.map((override) => override.user),
+      ]);
+      for (const person of people) index.set(person, [...(index.get(person) ?? []), schedule]);
+    }
+    membership.set(catalogue, index);
+  }
+  return index.get(user) ?? [];
+}
+
+export function viewFacts(facts: Facts): FactView[] {
+  return Object.entries(facts).map(([name, fact]) => ({ name, ...fact }));
+}
+
+function known<T>(value: T, source: string, ageSeconds = 0): Fact<T> {
+  return { known: true, value, source, ageSeconds };
+}
+
+function unknown<T>(value: T, source: string): Fact<T> {
+  return { known: false, value, source, ageSeconds: 0 };
+}
+
+function seconds(ms: number): number {
+  return Math.max(0, Math.floor(ms / 1000));
+}

@@ -1,0 +1,108 @@
+/**
+ * Due work is rows: expiry, ending, proof. Each broker takes what is due for the length of a lease; handlers are idempotent,
+ * so a job whose broker died is simply taken again. A handler answers when to look again, or that nothing is left to do.
+ */
+import type { Logger } from 'pino';
+import type { JobRow } from '../store/rows.ts';
+import type { Store } from '../store/store.ts';
+
+export type Handler = (subject: string, signal: AbortSignal) => Promise<number | undefined>;
+
+export interface Jobs {
+  start(): void;
+  /** Look now: something became due. */
+  kick(): void;
+  /** Waits for handlers under way, takes no new work. */
+  stop(): Promise<void>;
+}
+
+const LEASE_MS = 30_000;
+/** A handler is aborted well before its lease ends, so that two brokers never work on one subject. */
+const HANDLER_MS = 20_000;
+const LOOK_MS = 500;
+const AT_ONCE = 8;
+const BACKOFF_MS = [1000, 2000, 5000, 10_000, 30_000, 60_000, 300_000];
+
+export function createJobs(
+  store: Store,
+  handlers: Readonly<Record<string, Handler>>,
+  options: { logger: Logger; onDone: () => void },
+): Jobs {
+  const { logger, onDone } = options;
+  const running = new Set<Promise<void>>();
+  let stopped = true;
+  let looking: Promise<void> | undefined;
+  let again = false;
+  let timer: NodeJS.Timeout | undefined;
+
+  async function run(job: JobRow): Promise<void> {
+    const handler = handlers[job.kind];
+    try {
+      if (!handler) throw new Error(`no handler for jobs of kind ${job.kind}`);
+      const next = await handler(job.subject, AbortSignal.timeout(HANDLER_MS));
+      await store.write((tx) =>
+        next === undefined ? tx.finishJob(job.id, job.attempts) : tx.retryJob(job.id, job.attempts, next, ''),
+      );
+    } catch (error) {
+      const delay = BACKOFF_MS[Math.min(job.attempts, BACKOFF_MS.length) - 1] ?? 1000;
+      logger.warn(
+        { err: error, kind: job.kind, subject: job.subject, attempts: job.attempts },
+        'job will be tried again',
+      );
+      await store
+        .write(async (tx) => tx.retryJob(job.id, job.attempts, (await tx.now()) + delay, String(error)))
+        .catch((cause: unknown) =>
+          logger.error({ err: cause, job: job.id }, 'job could not be put back; its lease will end'),
+        );
+    }
+    onDone();
+  }
+
+  async function look(): Promise<void> {
+    const free = AT_ONCE - running.size;
+    if (free <= 0) return;
+    const due = await store.write(async (tx) => tx.takeJobs(await tx.now(), LEASE_MS, free));
+    for (const job of due) {
+      const work = run(job).finally(() => {
+        running.delete(work);
+        if (!stopped) kick();
+      });
+      running.add(work);
+    }
+  }
+
+  function kick(): void {
+    if (stopped) return;
+    if (looking) {
+      again = true;
+      return;
+    }
+    clearTimeout(timer);
+    looking = look()
+      .catch((error: unknown) => logger.error({ err: error }, 'looking for due work failed'))
+      .finally(() => {
+        looking = undefined;
+        if (stopped) return;
+        if (again) {
+          again = false;
+          kick();
+        } else {
+          timer = setTimeout(kick, LOOK_MS);
+        }
+      });
+  }
+
+  return {
+    start() {
+      stopped = false;
+      kick();
+    },
+    kick,
+    async stop() {
+      stopped = true;
+      clearTimeout(timer);
+      await looking;
+      await Promise.allSettled(running);
+    },
+  };
+}

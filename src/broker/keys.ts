@@ -1,0 +1,119 @@
+/**
+ * The broker's keys: one folder, PKCS#8 PEM files of 0600. The identity key is what devices pin; it signs TLS certificates,
+ * time and receipts. The log key signs checkpoints. The two CAs sign what engineers log in with.
+ */
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomUUID,
+  sign,
+} from 'node:crypto';
+import { mkdir, open, readFile, rename, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AppError } from '../protocol/errors.ts';
+import { formatPublicKey, rawPublicKey } from '../protocol/keys.ts';
+
+export interface SigningKey {
+  privateKey: KeyObject;
+  /** `ed25519:<base64url>`. */
+  publicKey: string;
+  rawPublicKey: Uint8Array;
+  sign(message: Uint8Array): Uint8Array;
+}
+
+export interface BrokerKeys {
+  identity: SigningKey;
+  log: SigningKey;
+  sshCa: SigningKey;
+  x509Ca: SigningKey;
+}
+
+const FILES = {
+  identity: 'identity.key',
+  log: 'log.key',
+  sshCa: 'ssh-ca.key',
+  x509Ca: 'x509-ca.key',
+} as const;
+
+export async function createBrokerKeys(directory: string): Promise<BrokerKeys> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  for (const file of Object.values(FILES)) {
+    const { privateKey } = generateKeyPairSync('ed25519');
+    await writeSecretFile(
+      join(directory, file),
+      privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+      'wx',
+    );
+  }
+  return loadBrokerKeys(directory);
+}
+
+export async function loadBrokerKeys(directory: string): Promise<BrokerKeys> {
+  const load = async (file: string) =>
+    signingKey(createPrivateKey(await readSecretFile(join(directory, file))));
+  const [identity, log, sshCa, x509Ca] = await Promise.all([
+    load(FILES.identity),
+    load(FILES.log),
+    load(FILES.sshCa),
+    load(FILES.x509Ca),
+  ]);
+  return { identity, log, sshCa, x509Ca };
+}
+
+export function signingKey(privateKey: KeyObject): SigningKey {
+  const publicKey = formatPublicKey(createPublicKey(privateKey));
+  return {
+    privateKey,
+    publicKey,
+    rawPublicKey: rawPublicKey(publicKey),
+    sign: (message) => sign(null, message, privateKey),
+  };
+}
+
+/** Reads a file that holds a secret; refuses one that others can read or that belongs to somebody else. */
+export async function readSecretFile(file: string): Promise<string> {
+  let info: Awaited<ReturnType<typeof stat>>;
+  try {
+    info = await stat(file);
+  } catch (cause) {
+    throw new AppError('config_invalid', `cannot read ${file}`, {
+      hint: 'oncall broker init DIR makes the keys',
+      cause,
+    });
+  }
+  if ((info.mode & 0o077) !== 0) {
+    throw new AppError('unsafe_file', `others can read ${file}`, { hint: `chmod 600 ${file}` });
+  }
+  return readFile(file, 'utf8');
+}
+
+/** Temporary name, fsync, rename, fsync of the folder: the file is whole or absent whatever happens. */
+export async function writeSecretFile(file: string, text: string, flag: 'w' | 'wx' = 'w'): Promise<void> {
+  if (flag === 'wx' && (await exists(file))) {
+    throw new AppError('conflict', `${file} exists already`, { hint: 'choose an empty folder' });
+  }
+  const temporary = `${file}.${randomUUID()}.tmp`;
+  const handle = await open(temporary, 'wx', 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(temporary, file);
+  const folder = await open(join(file, '..'), 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+async function exists(file: string): Promise<boolean> {
+  return stat(file).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,81 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Store } from '../store/store.ts';
+
+/** What an operator watches (`/metrics`, Prometheus text). */
+export interface Metrics {
+  registry: Registry;
+  requests: Histogram<'route' | 'status'>;
+  decisions: Counter<'effect'>;
+  refusals: Counter<'code'>;
+  authentication: Counter<'reason'>;
+  credentials: Counter<'kind' | 'outcome'>;
+  reloads: Counter<'outcome'>;
+}
+
+export function createMetrics(store: Store): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  new Gauge({
+    name: 'oncall_jobs_due',
+    help: 'Due work by kind; oldest overdue in oncall_job_overdue_seconds',
+    labelNames: ['kind'],
+    registers,
+    async collect() {
+      this.reset();
+      for (const { kind, count } of await store.read((tx) => tx.countJobs())) this.set({ kind }, count);
+    },
+  });
+  new Gauge({
+    name: 'oncall_job_overdue_seconds',
+    help: 'How long the oldest job of a kind has been due',
+    labelNames: ['kind'],
+    registers,
+    async collect() {
+      this.reset();
+      const now = await store.now();
+      for (const { kind, oldestDueAt } of await store.read((tx) => tx.countJobs())) {
+        this.set({ kind }, Math.max(0, (now - oldestDueAt) / 1000));
+      }
+    },
+  });
+  return {
+    registry,
+    requests: new Histogram({
+      name: 'oncall_http_seconds',
+      help: 'Time to answer, by route and status',
+      labelNames: ['route', 'status'],
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
+      registers,
+    }),
+    decisions: new Counter({
+      name: 'oncall_decisions_total',
+      help: 'Requests by what policy decided',
+      labelNames: ['effect'],
+      registers,
+    }),
+    refusals: new Counter({
+      name: 'oncall_refusals_total',
+      help: 'Error replies by code',
+      labelNames: ['code'],
+      registers,
+    }),
+    authentication: new Counter({
+      name: 'oncall_authentication_failures_total',
+      help: 'Requests that were not recognised, by the reason that only the broker knows',
+      labelNames: ['reason'],
+      registers,
+    }),
+    credentials: new Counter({
+      name: 'oncall_credentials_total',
+      help: 'Credentials by kind and outcome of issuing',
+      labelNames: ['kind', 'outcome'],
+      registers,
+    }),
+    reloads: new Counter({
+      name: 'oncall_reloads_total',
+      help: 'Reloads of catalogue and policy, by outcome',
+      labelNames: ['outcome'],
+      registers,
+    }),
+  };
+}

@@ -1,0 +1,66 @@
+import type { FastifySchema, RouteOptions } from 'fastify';
+
+/** OpenAPI 3.1 of the routes, made from the schemas that validate: what it says is what is enforced. */
+export function openApiOf(
+  routes: readonly RouteOptions[],
+  version: string,
+  publicUrl: string,
+): Record<string, unknown> {
+  const paths: Record<string, Record<string, unknown>> = {};
+  for (const route of routes) {
+    const path = route.url.replace(/:(\w+)/g, '{$1}');
+    const schema: FastifySchema = route.schema ?? {};
+    const methods = [route.method].flat().filter((method) => method !== 'HEAD');
+    for (const method of methods) {
+      paths[path] = {
+        ...paths[path],
+        [method.toLowerCase()]: operation(path, schema, route.config?.signed === true),
+      };
+    }
+  }
+  return {
+    openapi: '3.1.0',
+    info: { title: 'oncall broker', version },
+    servers: [{ url: publicUrl }],
+    components: {
+      securitySchemes: {
+        messageSignature: {
+          type: 'apiKey',
+          in: 'header',
+          name: 'Signature',
+          description: 'HTTP Message Signature (RFC 9421) by a registered device key, tag "oncall"',
+        },
+      },
+    },
+    paths,
+  };
+}
+
+function operation(path: string, schema: FastifySchema, signed: boolean): Record<string, unknown> {
+  const parameters = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
+    name,
+    in: 'path',
+    required: true,
+    schema: { type: 'string' },
+  }));
+  const query =
+    (schema.querystring as { properties?: Record<string, unknown> } | undefined)?.properties ?? {};
+  const queryParameters = Object.entries(query).map(([name, type]) => ({ name, in: 'query', schema: type }));
+  const responses = Object.entries((schema.response ?? {}) as Record<string, unknown>).map(
+    ([status, body]) => [
+      status,
+      {
+        description: status.startsWith('2') ? 'done' : 'refused',
+        content: { 'application/json': { schema: body } },
+      },
+    ],
+  );
+  return {
+    ...(signed && { security: [{ messageSignature: [] }] }),
+    parameters: [...parameters, ...queryParameters],
+    ...(schema.body !== undefined && {
+      requestBody: { required: true, content: { 'application/json': { schema: schema.body } } },
+    }),
+    responses: Object.fromEntries(responses),
+  };
+}

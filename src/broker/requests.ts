@@ -1,0 +1,254 @@
+/** From what was asked to a settled request: granted at once, waiting for people, or refused with the rules' words. */
+import { canonicalJson, type Json } from '../protocol/canonical-json.ts';
+import { AppError } from '../protocol/errors.ts';
+import { createId } from '../protocol/ids.ts';
+import type { AskRequest, RequestView } from '../protocol/messages.ts';
+import { formatInstant } from '../protocol/time.ts';
+import type { AuditRow, GrantRow, RequestRow } from '../store/rows.ts';
+import type { ReadTx, Tx } from '../store/store.ts';
+import { type Actor, type AuditLog, BROKER } from './audit-log.ts';
+import { actorOf, type Caller } from './caller.ts';
+import { type Asked, decide, digestOf, overallEffect, recordDecision, resolveAsked } from './decisions.ts';
+import { approversOf, type CurrentRules } from './rules.ts';
+import { viewRequest } from './views.ts';
+
+const MAX_PENDING = 50;
+/** What was refused or granted at once has nothing left to expire. */
+const DEFAULT_EXPIRES_SECONDS = 3600;
+
+export interface Requests {
+  /** Records the decision and what follows from it in one transaction. */
+  ask(tx: Tx, caller: Caller, body: AskRequest): Promise<{ ref: string; audit: AuditRow }>;
+  /** Decides and records nothing. */
+  dryRun(tx: ReadTx, caller: Caller, body: AskRequest): Promise<RequestView>;
+  /** Opens what a settled request allows; its window starts now. */
+  openGrants(
+    tx: Tx,
+    request: RequestRow,
+    how: { via: GrantRow['via']; durationSeconds: number; actor: Actor },
+  ): Promise<void>;
+  cancel(tx: Tx, caller: Caller, id: string): Promise<{ ref: string; audit: AuditRow }>;
+  /** The timer of a pending request. */
+  expire(tx: Tx, id: string): Promise<void>;
+}
+
+export function createRequests(rules: CurrentRules, log: AuditLog): Requests {
+  function draft(
+    asked: Asked,
+    decision: Json,
+    effect: 'grant' | 'ask' | 'deny',
+    chains: string[],
+    nowMs: number,
+  ): RequestRow {
+    const { catalogue } = rules();
+    const expiresSeconds = Math.min(
+      ...chains.map((id) => catalogue.chains.get(id)?.expiresSeconds ?? DEFAULT_EXPIRES_SECONDS),
+      DEFAULT_EXPIRES_SECONDS * 24,
+    );
+    const request = {
+      id: createId('req', nowMs),
+      user: asked.user,
+      deviceId: asked.device?.id ?? '',
+      targets: asked.targets.map(({ target }) => ({ ...target })),
+      incident: asked.incident?.id ?? null,
+      reason: asked.reason ?? null,
+      durationSeconds: asked.durationSeconds,
+    };
+    const state = effect === 'grant' ? 'granted' : effect === 'ask' ? 'pending' : 'denied';
+    return {
+      ...request,
+      state,
+      digest: digestOf(request),
+      decision,
+      chains,
+      createdAt: nowMs,
+      expiresAt: nowMs + (chains.length > 0 ? expiresSeconds : DEFAULT_EXPIRES_SECONDS) * 1000,
+      decidedAt: state === 'pending' ? null : nowMs,
+      outcome: state === 'pending' ? null : `by policy`,
+    };
+  }
+
+  async function consider(tx: ReadTx, caller: Caller, body: AskRequest) {
+    const current = rules();
+    const nowMs = await tx.now();
+    const asked = await resolveAsked(tx, current, caller.person.id, caller.device, body);
+    const decided = decide(current, asked, nowMs);
+    const effect = overallEffect(decided);
+    const chains =
+      effect === 'ask' ? [...new Set(decided.flatMap(({ decision }) => decision.chains))].sort() : [];
+    const request = draft(asked, recordDecision(current, decided), effect, chains, nowMs);
+    return { request, asked, nowMs };
+  }
+
+  async function openGrants(
+    tx: Tx,
+    request: RequestRow,
+    how: { via: GrantRow['via']; durationSeconds: number; actor: Actor },
+  ): Promise<void> {
+    const { catalogue } = rules();
+    const nowMs = await tx.now();
+    for (const { resource: name, role } of request.targets as unknown as {
+      resource: string;
+      role: string;
+    }[]) {
+      const resource = catalogue.resources.get(name);
+      if (!resource?.roles.includes(role))
+        throw new AppError('ended', `${name}:${role} has left the catalogue`);
+      await tx.lockTarget(request.user, name, role);
+      const [held] = await tx.grants({ user: request.user, resource: name, role, state: 'active', limit: 1 });
+      if (held && held.endsAt > nowMs) {
+        if (request.incident !== null) await tx.addIncident(held.id, request.incident);
+        await log.record(tx, {
+          event: 'grant.reused',
+          actor: how.actor,
+          subject: { grant: held.id, request: request.id, user: request.user, resource: name },
+          data: { incident: request.incident },
+        });
+        continue;
+      }
+      const hardEndsAt = nowMs + resource.session.maxSeconds * 1000;
+      const grant: GrantRow = {
+        id: createId('gr', nowMs),
+        requestId: request.id,
+        user: request.user,
+        resource: name,
+        role,
+        state: 'active',
+        via: how.via,
+        startsAt: nowMs,
+        endsAt: Math.min(nowMs + how.durationSeconds * 1000, hardEndsAt),
+        hardEndsAt,
+        extensions: 0,
+        shiftEndsAt: null,
+        endCause: null,
+        endedAt: null,
+      };
+      await tx.insertGrant(grant, request.incident === null ? [] : [request.incident]);
+      await tx.insertJob({
+        id: createId('job', nowMs),
+        kind: 'end-grant',
+        subject: grant.id,
+        dueAt: grant.endsAt,
+      });
+      await log.record(tx, {
+        event: 'grant.created',
+        actor: how.actor,
+        subject: { grant: grant.id, request: request.id, user: request.user, resource: name },
+        data: {
+          role,
+          via: how.via,
+          incident: request.incident,
+          startsAt: formatInstant(grant.startsAt),
+          endsAt: formatInstant(grant.endsAt),
+          hardEndsAt: formatInstant(hardEndsAt),
+        },
+      });
+    }
+  }
+
+  return {
+    openGrants,
+
+    async ask(tx, caller, body) {
+      const { request, nowMs } = await consider(tx, caller, body);
+      if (request.state === 'pending') await refuseHopeless(tx, request);
+      await tx.insertRequest(request);
+      const audit = await log.record(tx, {
+        event: `request.${request.state}`,
+        actor: actorOf(caller),
+        subject: { request: request.id, user: request.user, device: caller.device.id },
+        data: {
+          targets: request.targets,
+          incident: request.incident,
+          reason: request.reason,
+          durationSeconds: request.durationSeconds,
+          digest: request.digest,
+          decision: request.decision,
+        },
+        embedded: caller.embedded,
+      });
+      if (request.state === 'granted') {
+        await openGrants(tx, request, {
+          via: 'policy',
+          durationSeconds: request.durationSeconds,
+          actor: BROKER,
+        });
+      }
+      if (request.state === 'pending') {
+        await tx.insertJob({
+          id: createId('job', nowMs),
+          kind: 'expire-request',
+          subject: request.id,
+          dueAt: request.expiresAt,
+        });
+      }
+      return { ref: request.id, audit };
+    },
+
+    async dryRun(tx, caller, body) {
+      const { request } = await consider(tx, caller, body);
+      return {
+        ...(await viewRequest(tx, rules(), { ...request, state: 'pending' })),
+        id: '',
+        state: request.state,
+      };
+    },
+
+    async cancel(tx, caller, id) {
+      const request = await tx.request(id);
+      if (request?.user !== caller.person.id) throw new AppError('not_found', `you have no request '${id}'`);
+      await settle(tx, request, { state: 'cancelled', outcome: `cancelled by ${caller.person.id}` });
+      const audit = await log.record(tx, {
+        event: 'request.cancelled',
+        actor: actorOf(caller),
+        subject: { request: id, user: request.user },
+        data: null,
+        embedded: caller.embedded,
+      });
+      return { ref: id, audit };
+    },
+
+    async expire(tx, id) {
+      const request = await tx.request(id);
+      if (request?.state !== 'pending') return;
+      const nowMs = await tx.now();
+      await tx.settleRequest(id, { state: 'expired', decidedAt: nowMs, outcome: 'nobody answered in time' });
+      await log.record(tx, {
+        event: 'request.expired',
+        actor: BROKER,
+        subject: { request: id, user: request.user },
+        data: { answers: canonicalJson((await tx.approvals(id)) as unknown as Json) },
+      });
+    },
+  };
+
+  /** A request that nobody could answer must not wait, and one person's pile of them must not grow without bound. */
+  async function refuseHopeless(tx: ReadTx, request: RequestRow): Promise<void> {
+    const { catalogue } = rules();
+    for (const chain of request.chains as string[]) {
+      if (approversOf(catalogue, chain, request.user).length === 0) {
+        throw new AppError('denied', `nobody but you could approve this on the chain '${chain}'`, {
+          hint: 'oncall explain shows what would be granted without approval',
+        });
+      }
+    }
+    const pending = await tx.requests({ user: request.user, state: 'pending', limit: MAX_PENDING });
+    if (pending.length >= MAX_PENDING) {
+      throw new AppError('rate_limited', `${MAX_PENDING} of your requests are waiting already`, {
+        hint: 'oncall cancel <id>',
+      });
+    }
+  }
+
+  async function settle(
+    tx: Tx,
+    request: RequestRow,
+    to: { state: RequestRow['state']; outcome: string },
+  ): Promise<void> {
+    const done = await tx.settleRequest(request.id, { ...to, decidedAt: await tx.now() });
+    if (!done)
+      throw new AppError('conflict', `the request is ${request.state} already`, {
+        hint: `oncall wait ${request.id}`,
+      });
+  }
+}

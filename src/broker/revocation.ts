@@ -1,0 +1,71 @@
+/** Taking access away from others: by grant, person, resource or incident, always with a reason. */
+import { AppError } from '../protocol/errors.ts';
+import type { Revoke } from '../protocol/messages.ts';
+import type { AuditRow, GrantRow } from '../store/rows.ts';
+import type { ReadTx, Tx } from '../store/store.ts';
+import type { AuditLog } from './audit-log.ts';
+import { actorOf, type Caller } from './caller.ts';
+import type { Endings } from './endings.ts';
+
+const MOST_AT_ONCE = 5000;
+
+/** The active grants that all given criteria hit; at least one criterion is needed. */
+export async function grantsHitBy(tx: ReadTx, body: Revoke): Promise<readonly GrantRow[]> {
+  const { grants: ids, user, resource, incident } = body;
+  if (!ids && !user && !resource && !incident) {
+    throw new AppError('usage', 'say what to revoke', {
+      hint: 'oncall revoke <grant> or --user, --resource, --incident',
+    });
+  }
+  if (ids) {
+    const found = await Promise.all(ids.map((id) => tx.grant(id)));
+    const missing = ids.filter((_, at) => found[at] === undefined);
+    if (missing.length > 0)
+      throw new AppError('not_found', `there is no grant '${missing[0]}'`, { hint: 'oncall grants --all' });
+    return found.filter((grant): grant is GrantRow => grant?.state === 'active' && matches(grant, body));
+  }
+  return tx.grants({
+    ...(user !== undefined && { user }),
+    ...(resource !== undefined && { resource }),
+    ...(incident !== undefined && { incident }),
+    state: 'active',
+    limit: MOST_AT_ONCE,
+  });
+}
+
+function matches(grant: GrantRow, { user, resource }: Revoke): boolean {
+  return (
+    (user === undefined || grant.user === user) && (resource === undefined || grant.resource === resource)
+  );
+}
+
+export async function revokeGrants(
+  tx: Tx,
+  log: AuditLog,
+  endings: Endings,
+  caller: Caller,
+  body: Revoke,
+): Promise<{ ref: string; audit: AuditRow }> {
+  const hit = await grantsHitBy(tx, body);
+  const audit = await log.record(tx, {
+    event: 'access.revoked',
+    actor: actorOf(caller),
+    subject: {
+      ...(body.user && { user: body.user }),
+      ...(body.resource && { resource: body.resource }),
+      ...(body.incident && { incident: body.incident }),
+    },
+    data: { grants: hit.map(({ id }) => id), reason: body.reason },
+    embedded: caller.embedded,
+  });
+  for (const { id } of hit) {
+    const grant = await tx.lockGrant(id);
+    if (grant?.state !== 'active') continue;
+    await endings.endGrant(tx, grant, {
+      cause: `revoked by ${caller.person.id}`,
+      actor: actorOf(caller),
+      reason: body.reason,
+    });
+  }
+  return { ref: hit.map(({ id }) => id).join(','), audit };
+}

@@ -1,0 +1,28 @@
+/** The log, for those who may read it; its checkpoints, for everybody who is known. */
+import { Type } from '@sinclair/typebox';
+import * as m from '../protocol/messages.ts';
+import { requirePermission } from './permissions.ts';
+import type { RouteContext } from './routes.ts';
+
+const MOST_ENTRIES = 500;
+const Whole = Type.Optional(Type.String({ pattern: '^\\d{1,15}$' }));
+
+export function registerAuditRoutes({ read, store, rules, log }: RouteContext): void {
+  const CheckpointQuery = Type.Object({ from: Whole }, { additionalProperties: false });
+  read('/v1/audit/checkpoint', { result: m.CheckpointReply, query: CheckpointQuery }, (_caller, { query }) =>
+    log.checkpoint(Number(query.from ?? 0)),
+  );
+
+  const PageQuery = Type.Object({ from: Whole, limit: Whole }, { additionalProperties: false });
+  read('/v1/audit/entries', { result: m.AuditPage, query: PageQuery }, (caller, { query }) =>
+    store.read(async (tx) => {
+      await requirePermission(rules(), caller, tx, 'read-audit');
+      const limit = Math.min(Number(query.limit ?? MOST_ENTRIES), MOST_ENTRIES);
+      const rows = await tx.auditEntries(Number(query.from ?? 0), limit);
+      return {
+        entries: rows.map(({ index, entry, leafHash }) => ({ index, entry, leafHash })),
+        size: await tx.auditSize(),
+      };
+    }),
+  );
+}

@@ -1,0 +1,114 @@
+/** Asking, waiting, answering, explaining. */
+import { Type } from '@sinclair/typebox';
+import { AppError } from '../protocol/errors.ts';
+import * as m from '../protocol/messages.ts';
+import type { RequestRow } from '../store/rows.ts';
+import type { ReadTx } from '../store/store.ts';
+import type { Caller } from './caller.ts';
+import { explain } from './explanations.ts';
+import { LIST, type RouteContext } from './routes.ts';
+import { Empty } from './routes-people.ts';
+import { approversOf } from './rules.ts';
+import { viewRequest } from './views.ts';
+
+const MAX_WAIT_SECONDS = 30;
+
+export function registerRequestRoutes(context: RouteContext): void {
+  const { read, consider, change, store, rules, requests, approvals, changes, metrics } = context;
+
+  const showRequest = (id: string) =>
+    store.read(async (tx) => {
+      const request = await tx.request(id);
+      if (!request) throw new AppError('not_found', `there is no request '${id}'`);
+      return viewRequest(tx, rules(), request);
+    });
+
+  /** A request that one made or could answer; nobody else learns that it exists. */
+  async function visible(tx: ReadTx, caller: Caller, id: string): Promise<RequestRow> {
+    const request = await tx.request(id);
+    const me = caller.person.id;
+    const isApprover = (request?.chains as string[] | undefined)?.some((chain) =>
+      approversOf(rules().catalogue, chain, request?.user ?? '').includes(me),
+    );
+    if (!request || !(request.user === me || isApprover)) {
+      throw new AppError('not_found', `there is no request '${id}' of yours`, { hint: 'oncall status' });
+    }
+    return request;
+  }
+
+  change(
+    '/v1/requests',
+    { body: m.AskRequest, result: m.RequestView },
+    async (tx, caller, body) => {
+      if (body.dryRun)
+        throw new AppError('invalid_request', 'a dry run is asked for at /v1/requests/dry-run');
+      return requests.ask(tx, caller, body);
+    },
+    {
+      async reply(id) {
+        const view = await showRequest(id);
+        metrics.decisions.inc({ effect: view.state });
+        return view;
+      },
+    },
+  );
+
+  consider('/v1/requests/dry-run', { body: m.AskRequest, result: m.RequestView }, (caller, body) =>
+    store.read((tx) => requests.dryRun(tx, caller, body)),
+  );
+
+  const WaitQuery = Type.Object(
+    { waitSeconds: Type.Optional(Type.String({ pattern: '^\\d{1,3}$' })) },
+    { additionalProperties: false },
+  );
+  read(
+    '/v1/requests/:id',
+    { result: m.RequestView, query: WaitQuery },
+    async (caller, { params, query, signal }) => {
+      const id = params.id ?? '';
+      await store.read((tx) => visible(tx, caller, id));
+      const waitMs = Math.min(Number(query.waitSeconds ?? 0), MAX_WAIT_SECONDS) * 1000;
+      const settled = await changes.wait(
+        async () => {
+          const view = await showRequest(id);
+          return view.state === 'pending' ? undefined : view;
+        },
+        waitMs,
+        signal,
+      );
+      return settled ?? showRequest(id);
+    },
+  );
+
+  read('/v1/approvals', { result: m.RequestList }, (caller) =>
+    store.read(async (tx) => {
+      const waiting = (await approvals.waitingFor(tx, caller.person.id)).slice(0, LIST);
+      return { requests: await Promise.all(waiting.map((request) => viewRequest(tx, rules(), request))) };
+    }),
+  );
+
+  change(
+    '/v1/requests/:id/approve',
+    { body: m.Approve, result: m.RequestView },
+    (tx, caller, body, { params }) => approvals.approve(tx, caller, params.id ?? '', body),
+    { reply: showRequest },
+  );
+
+  change(
+    '/v1/requests/:id/deny',
+    { body: m.Deny, result: m.RequestView },
+    (tx, caller, body, { params }) => approvals.deny(tx, caller, params.id ?? '', body),
+    { reply: showRequest },
+  );
+
+  change(
+    '/v1/requests/:id/cancel',
+    { body: Empty, result: m.RequestView },
+    (tx, caller, _body, { params }) => requests.cancel(tx, caller, params.id ?? ''),
+    { reply: showRequest },
+  );
+
+  consider('/v1/explain', { body: m.Explain, result: m.Explanation }, (caller, body) =>
+    store.read((tx) => explain(tx, rules(), caller, body)),
+  );
+}

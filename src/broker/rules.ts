@@ -1,0 +1,42 @@
+import type { Catalogue, Resource } from '../catalogue/types.ts';
+import type { Policy } from '../policy/policy.ts';
+import { AppError } from '../protocol/errors.ts';
+import type { TargetRef } from '../protocol/names.ts';
+
+/** What is in force: one catalogue and the policy that was validated against it. Replaced as one on reload. */
+export interface Rules {
+  readonly catalogue: Catalogue;
+  readonly policy: Policy;
+}
+
+export type CurrentRules = () => Rules;
+
+/** The resource and a role of it, the default one where none was named. Throws `not_found` with the nearest names. */
+export function resolveTarget(
+  catalogue: Catalogue,
+  asked: { resource: string; role?: string | undefined },
+): { resource: Resource; target: TargetRef } {
+  const resource = catalogue.resources.get(asked.resource);
+  if (!resource) {
+    throw new AppError('not_found', `there is no resource '${asked.resource}'`, { hint: 'oncall resources' });
+  }
+  const role = asked.role ?? resource.defaultRole;
+  if (!resource.roles.includes(role)) {
+    throw new AppError('not_found', `${resource.id} has no role '${role}'`, {
+      hint: `roles of ${resource.id}: ${resource.roles.join(', ')}`,
+    });
+  }
+  return { resource, target: { resource: resource.id, role } };
+}
+
+/** People that `approvers` (ids and `group:NAME`) stand for, the requester left out. */
+export function approversOf(catalogue: Catalogue, chainId: string, requester: string): readonly string[] {
+  const chain = catalogue.chains.get(chainId);
+  if (!chain) return [];
+  const people = chain.approvers.flatMap((approver) =>
+    approver.startsWith('group:')
+      ? [...catalogue.people.values()].filter((p) => p.groups.includes(approver.slice(6))).map((p) => p.id)
+      : [approver],
+  );
+  return [...new Set(people)].filter((id) => id !== requester && catalogue.people.has(id));
+}

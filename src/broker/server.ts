@@ -1,0 +1,185 @@
+/** The HTTP server: what is open to everybody, what every reply has in common, and the limits. */
+import { setTimeout as delay } from 'node:timers/promises';
+import fastify, { type FastifyInstance, type FastifyRequest, type RouteOptions } from 'fastify';
+import type { Logger } from 'pino';
+import { AppError } from '../protocol/errors.ts';
+import { identityStatement } from '../protocol/identity.ts';
+import { createId } from '../protocol/ids.ts';
+import * as m from '../protocol/messages.ts';
+import { parseStrictJson } from '../protocol/strict-json.ts';
+import type { Store } from '../store/store.ts';
+import { AuthenticationError, authenticateEnrollment } from './authenticate.ts';
+import type { BrokerConfig } from './config.ts';
+import { type EndpointDeps, incoming, seenSizeOf } from './endpoint.ts';
+import type { BrokerKeys } from './keys.ts';
+import { createRateLimit } from './limits.ts';
+import type { Modules } from './modules.ts';
+import { openApiOf } from './openapi.ts';
+import { nonceOf, refusalReply, signTime, statusOf, toAppError } from './refusal.ts';
+import { registerRoutes } from './routes.ts';
+import { viewDevice } from './views.ts';
+
+/** Our largest message is a few kilobytes. */
+const BODY_LIMIT = 64 * 1024;
+
+export interface ServerDeps extends Omit<EndpointDeps, 'app'> {
+  config: BrokerConfig;
+  keys: BrokerKeys;
+  tls: { key: string; cert: string } | undefined;
+  version: string;
+  logger: Logger;
+  /** The signed revocation list for hosts: the list itself and its signature document. */
+  krl: () => Promise<{ krl: Uint8Array; signature: string }>;
+}
+
+export function createServer(deps: ServerDeps, modules: Modules): FastifyInstance {
+  const { config, keys, store, logger, tls } = deps;
+  const app = fastify({
+    ...(tls && { https: { key: tls.key, cert: tls.cert, minVersion: 'TLSv1.2' as const } }),
+    bodyLimit: BODY_LIMIT,
+    requestTimeout: 15_000,
+    keepAliveTimeout: 65_000,
+    routerOptions: { maxParamLength: 200 },
+    genReqId: () => createId('cor', Date.now()),
+    ajv: {
+      customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false, allErrors: false },
+    },
+  }) as unknown as FastifyInstance;
+  app.server.maxConnections = config.limits.maxConnections;
+  app.decorateRequest('rawBody', undefined);
+  app.decorateRequest('authenticated', undefined);
+  app.decorateRequest('user', undefined);
+
+  // The bytes as received are what was signed; they are parsed when the signature has been found good.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    request.rawBody = body as Buffer;
+    done(null, undefined);
+  });
+
+  const rate = createRateLimit(config.limits.requestsPerSecond);
+  app.addHook('onRequest', async (request) => {
+    if (!rate.take(request.ip, performance.now())) {
+      throw new AppError('rate_limited', 'too many requests', { hint: 'slow down and try again' });
+    }
+  });
+
+  app.addHook('onResponse', async (request, reply) => {
+    const route = request.routeOptions.url ?? 'none';
+    modules.metrics.requests.observe({ route, status: String(reply.statusCode) }, reply.elapsedTime / 1000);
+    logger.info({
+      correlationId: request.id,
+      method: request.method,
+      route,
+      status: reply.statusCode,
+      ms: Math.round(reply.elapsedTime * 10) / 10,
+      ...(request.user !== undefined && { user: request.user }),
+    });
+  });
+
+  app.setErrorHandler(async (error, request, reply) => refuse(toAppError(error), request, reply));
+  app.setNotFoundHandler(async (request, reply) =>
+    refuse(new AppError('not_found', 'there is nothing here'), request, reply),
+  );
+
+  async function refuse(error: AppError, request: FastifyRequest, reply: { code(status: number): unknown }) {
+    const reason = error instanceof AuthenticationError ? error.reason : undefined;
+    const status = statusOf(error.code);
+    const entry = { correlationId: request.id, code: error.code, ...(reason && { reason }) };
+    if (status >= 500) logger.error({ ...entry, err: error.cause ?? error }, error.message);
+    else logger.info(entry, error.message);
+    modules.metrics.refusals.inc({ code: error.code });
+    if (reason) modules.metrics.authentication.inc({ reason });
+    reply.code(status);
+    return refusalReply(
+      error,
+      request.id,
+      signTime(keys.identity, nonceOf(request.headers), await now(store)),
+    );
+  }
+
+  const routes: RouteOptions[] = [];
+  app.addHook('onRoute', (route) => {
+    routes.push(route);
+  });
+  registerOpenRoutes(app, deps, modules);
+  registerRoutes({ ...deps, app }, modules);
+  const document = openApiOf(routes, deps.version, config.publicUrl.href);
+  app.get('/openapi.json', async () => document);
+  return app;
+}
+
+function registerOpenRoutes(app: FastifyInstance, deps: ServerDeps, modules: Modules): void {
+  const { keys, store, config, log, authority } = deps;
+
+  app.get('/healthz', async () => ({ status: 'ok' }));
+
+  app.get('/readyz', async () => {
+    // Ready is: the store takes writes. A hung store must not hang the probe.
+    const written = store.write((tx) => tx.now());
+    const answer = await Promise.race([written.then(() => true), delay(2000, false, { ref: false })]);
+    if (!answer) throw new AppError('busy', 'the store does not answer');
+    return { status: 'ready' };
+  });
+
+  app.get('/metrics', async (_request, reply) => {
+    reply.type(modules.metrics.registry.contentType);
+    return modules.metrics.registry.metrics();
+  });
+
+  const identity = {
+    identityKey: keys.identity.publicKey,
+    origin: log.origin,
+    logKey: keys.log.publicKey,
+    publicUrl: config.publicUrl.href,
+  };
+  const signature = Buffer.from(keys.identity.sign(identityStatement(identity))).toString('base64url');
+  app.get('/v1/identity', { schema: { response: { 200: m.Identity } } }, async (request) => ({
+    ...identity,
+    version: deps.version,
+    time: signTime(keys.identity, nonceOf(request.headers), await store.now()),
+    signature,
+  }));
+
+  app.get('/v1/krl/ssh', async (_request, reply) => {
+    reply.type('application/octet-stream');
+    return Buffer.from((await deps.krl()).krl);
+  });
+  app.get('/v1/krl/ssh.sig', async (_request, reply) => {
+    reply.type('text/plain');
+    return (await deps.krl()).signature;
+  });
+
+  app.post(
+    '/v1/enroll',
+    {
+      schema: { body: m.Enroll, response: { 200: m.envelope(m.Enrolled) } },
+      preValidation: async (request) => {
+        if (request.rawBody) request.body = parseStrictJson(request.rawBody);
+      },
+    },
+    async (request) => {
+      const body = request.body as m.Enroll;
+      await modules.devices.countGuess(request.ip);
+      const { claim } = await authenticateEnrollment(incoming(request), body.signingKey, {
+        authority,
+        nowMs: await store.now(),
+      });
+      const { ref, audit } = await store.write(async (tx) => {
+        await claim(tx);
+        return modules.devices.enroll(tx, body);
+      });
+      const device = await store.read((tx) => tx.device(ref));
+      if (!device) throw new AppError('internal', 'the device has vanished');
+      return {
+        result: { device: viewDevice(device, device.id), user: device.user },
+        audit: await log.proofFor(audit, seenSizeOf(request)),
+      };
+    },
+  );
+}
+
+/** The store's clock, or this machine's when the store is what fails. */
+async function now(store: Store): Promise<number> {
+  return store.now().catch(() => Date.now());
+}

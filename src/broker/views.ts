@@ -1,0 +1,191 @@
+/** Rows as clients see them. */
+import type { Catalogue, Person } from '../catalogue/types.ts';
+import type { Proof } from '../issuers/issuer.ts';
+import type {
+  DeviceView,
+  GrantView,
+  IncidentView,
+  Me,
+  RequestView,
+  ResourceView,
+  Target,
+} from '../protocol/messages.ts';
+import { formatInstant } from '../protocol/time.ts';
+import type { CredentialRow, DeviceRow, GrantRow, IncidentRow, RequestRow } from '../store/rows.ts';
+import type { ReadTx } from '../store/store.ts';
+import { viewDecision } from './decisions.ts';
+import { shiftsOf } from './facts.ts';
+import type { Rules } from './rules.ts';
+
+export function viewDevice(row: DeviceRow, currentId?: string): DeviceView {
+  return {
+    id: row.id,
+    user: row.user,
+    name: row.name,
+    keystore: row.keystore,
+    state: row.state,
+    createdAt: formatInstant(row.createdAt),
+    lastSeenAt: instantOrNull(row.lastSeenAt),
+    current: row.id === currentId,
+  };
+}
+
+export function viewIncident(row: IncidentRow): IncidentView {
+  const { id, source, state, priority, service, title, declaredBy } = row;
+  return {
+    id,
+    source,
+    state,
+    priority,
+    service,
+    title,
+    declaredBy,
+    startedAt: formatInstant(row.startedAt),
+    resolvedAt: instantOrNull(row.resolvedAt),
+  };
+}
+
+export function viewResources(catalogue: Catalogue): ResourceView[] {
+  return [...catalogue.resources.values()].map((resource) => ({
+    name: resource.id,
+    kind: resource.target.kind,
+    description: resource.description ?? null,
+    service: resource.service,
+    environment: resource.environment,
+    sensitivity: resource.sensitivity,
+    defaultRole: resource.defaultRole,
+    roles: [...resource.roles],
+    session: { ...resource.session },
+    credentialSeconds: resource.credentialSeconds,
+  }));
+}
+
+export async function viewMe(tx: ReadTx, rules: Rules, person: Person, device: DeviceRow): Promise<Me> {
+  const nowMs = await tx.now();
+  const devices = await tx.devicesOf(person.id);
+  return {
+    user: person.id,
+    name: person.name,
+    groups: [...person.groups],
+    manager: person.manager ?? null,
+    device: viewDevice(device, device.id),
+    shifts: shiftsOf(rules.catalogue, person.id, nowMs).map(({ schedule, level, startsAtMs, endsAtMs }) => ({
+      schedule,
+      level,
+      startsAt: formatInstant(startsAtMs),
+      endsAt: instantOrNull(endsAtMs),
+    })),
+    brokerTime: formatInstant(nowMs),
+    notices: noticesFor(devices, device, nowMs),
+  };
+}
+
+const NOTICE_MS = 7 * 86_400_000;
+
+/** Each of a person's devices is told of the others that were added or revoked in the last week. */
+function noticesFor(devices: readonly DeviceRow[], current: DeviceRow, nowMs: number): Me['notices'] {
+  return devices
+    .filter(({ id }) => id !== current.id)
+    .flatMap(({ id, name, createdAt, revokedAt }) => [
+      { at: createdAt, text: `device ${id} (${name}) was added` },
+      ...(revokedAt === null ? [] : [{ at: revokedAt, text: `device ${id} (${name}) was revoked` }]),
+    ])
+    .filter(({ at }) => nowMs - at < NOTICE_MS)
+    .sort((a, b) => b.at - a.at)
+    .map(({ at, text }) => ({ at: formatInstant(at), text }));
+}
+
+/** Enough for every credential a grant still has; ended ones beyond that are in the audit log. */
+const SHOWN_CREDENTIALS = 20;
+
+export async function viewGrant(tx: ReadTx, rules: Rules, grant: GrantRow, held = false): Promise<GrantView> {
+  const incidents = await tx.incidentsOf(grant.id);
+  const credentials = await tx.credentials({ grantId: grant.id, limit: SHOWN_CREDENTIALS });
+  const resource = rules.catalogue.resources.get(grant.resource);
+  const kind = resource?.target.kind ?? (credentials[0]?.kind as GrantView['kind'] | undefined) ?? 'postgres';
+  const extensionsLeft = Math.max(0, (resource?.session.maxExtensions ?? 0) - grant.extensions);
+  return {
+    id: grant.id,
+    requestId: grant.requestId,
+    user: grant.user,
+    target: { resource: grant.resource, role: grant.role },
+    kind,
+    state: grant.state,
+    via: grant.via,
+    incidents: [...incidents],
+    startsAt: formatInstant(grant.startsAt),
+    endsAt: formatInstant(grant.endsAt),
+    hardEndsAt: formatInstant(grant.hardEndsAt),
+    extensionsLeft: grant.state === 'active' ? extensionsLeft : 0,
+    endCause: grant.endCause,
+    endedAt: instantOrNull(grant.endedAt),
+    held,
+    credentials: credentials.map((credential) => ({
+      id: credential.id,
+      deviceId: credential.deviceId,
+      state: credential.state,
+      handle: credential.handle,
+      expiresAt: formatInstant(credential.expiresAt),
+      proof: proofWords(credential),
+    })),
+  };
+}
+
+export async function viewRequest(tx: ReadTx, rules: Rules, request: RequestRow): Promise<RequestView> {
+  const answers = await tx.approvals(request.id);
+  const grants = request.state === 'granted' ? await grantsOf(tx, rules, request) : [];
+  return {
+    id: request.id,
+    user: request.user,
+    state: request.state,
+    incident: request.incident,
+    reason: request.reason,
+    durationSeconds: request.durationSeconds,
+    digest: request.digest,
+    createdAt: formatInstant(request.createdAt),
+    expiresAt: formatInstant(request.expiresAt),
+    outcome: request.outcome,
+    targets: viewDecision(rules, request),
+    grants,
+    answers: answers.map(({ approver, verdict, reason, at }) => ({
+      approver,
+      verdict,
+      reason,
+      at: formatInstant(at),
+    })),
+  };
+}
+
+/** A grant per target: the one this request made, or the one that was held already. */
+async function grantsOf(tx: ReadTx, rules: Rules, request: RequestRow): Promise<GrantView[]> {
+  const views: GrantView[] = [];
+  for (const { resource, role } of request.targets as unknown as Target[]) {
+    const [made] = await tx.grants({ requestId: request.id, resource, role, limit: 1 });
+    const [held] = made
+      ? []
+      : await tx.grants({ user: request.user, resource, role, state: 'active', limit: 1 });
+    const grant = made ?? held;
+    if (grant) views.push(await viewGrant(tx, rules, grant, !made));
+  }
+  return views;
+}
+
+/** What is known about the end of a login, in words. */
+function proofWords({ state, proof, expiresAt }: CredentialRow): string {
+  if (state === 'issuing' || state === 'live') return '';
+  const taken = (proof as unknown as { proof?: Proof } | null)?.proof;
+  switch (taken?.state) {
+    case 'proven':
+      return `proven: ${taken.method}`;
+    case 'expires':
+      return `expires-at ${formatInstant(taken.expiresAtMs)}: ${taken.method}`;
+    case 'unproven':
+      return `not proven yet: ${taken.reason}`;
+    default:
+      return `ending, expires-at ${formatInstant(expiresAt)}`;
+  }
+}
+
+function instantOrNull(ms: number | null): string | null {
+  return ms === null ? null : formatInstant(ms);
+}

@@ -1,0 +1,85 @@
+/** Reading what came back: from the broker, or from something on the way that is not the broker. */
+import { verify } from 'node:crypto';
+import { AppError, isErrorCode } from '../protocol/errors.ts';
+import { identityStatement } from '../protocol/identity.ts';
+import { parsePublicKey } from '../protocol/keys.ts';
+import type { ErrorReply, Identity, SignedTime } from '../protocol/messages.ts';
+import { parseStrictJson } from '../protocol/strict-json.ts';
+import { parseInstant, timeStatement } from '../protocol/time.ts';
+import type { TransportReply } from './transport.ts';
+
+/** Whether the broker's identity key signed this time for this nonce, which is ours and never what the answer says it is for. */
+export function isSignedTime(time: SignedTime, nonce: string, identityKey: string): boolean {
+  if (Number.isNaN(parseInstant(time.now))) return false;
+  return verify(
+    null,
+    timeStatement(nonce, time.now),
+    parsePublicKey(identityKey),
+    Buffer.from(time.signature, 'base64url'),
+  );
+}
+
+/** Whether the identity key that an identity names signed all that it says. */
+export function isSignedIdentity(identity: Identity): boolean {
+  return verify(
+    null,
+    identityStatement(identity),
+    parsePublicKey(identity.identityKey),
+    Buffer.from(identity.signature, 'base64url'),
+  );
+}
+
+/** The body of a reply of 200, else throws what the broker reported. */
+export function readReply(reply: TransportReply): unknown {
+  if (reply.status >= 200 && reply.status < 300) return parseBody(reply);
+  const { error, correlationId } = readError(reply) ?? notABroker(reply);
+  throw new AppError(isErrorCode(error.code) ? error.code : 'internal', error.message, {
+    hint: error.hint,
+    details: error.details,
+    correlationId,
+  });
+}
+
+/** What a broker reports; undefined for what is no report of a broker. */
+export function readError(reply: TransportReply): ErrorReply | undefined {
+  let value: unknown;
+  try {
+    value = parseStrictJson(reply.body);
+  } catch {
+    return undefined;
+  }
+  if (!isRecord(value) || !isRecord(value.error) || !isRecord(value.time)) return undefined;
+  const { code, message, hint, details } = value.error;
+  const { now, nonce, signature } = value.time;
+  if (typeof code !== 'string' || typeof message !== 'string' || typeof value.correlationId !== 'string')
+    return undefined;
+  if (typeof now !== 'string' || typeof nonce !== 'string' || typeof signature !== 'string') return undefined;
+  return {
+    error: {
+      code,
+      message,
+      ...(typeof hint === 'string' ? { hint } : {}),
+      ...(isRecord(details) ? { details } : {}),
+    },
+    correlationId: value.correlationId,
+    time: { now, nonce, signature },
+  };
+}
+
+function parseBody(reply: TransportReply): unknown {
+  try {
+    return parseStrictJson(reply.body);
+  } catch {
+    return notABroker(reply);
+  }
+}
+
+function notABroker({ status }: TransportReply): never {
+  throw new AppError('broker_unreachable', `something that is not the broker answered (HTTP ${status})`, {
+    hint: 'a load balancer or a proxy on the way: try again, and tell who runs the broker',
+  });
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,217 @@
+/**
+ * Signed exchanges with the broker. The order in which an answer is believed: it comes from the host that TLS proves → it is
+ * an answer of a broker, not of something on the way → its proof fits the audit log as we know it → only then its result.
+ */
+import { randomBytes } from 'node:crypto';
+import { formatDuration } from '../protocol/durations.ts';
+import { AppError } from '../protocol/errors.ts';
+import type { AuditProof, CheckpointReply } from '../protocol/messages.ts';
+import { signRequest } from '../protocol/signature.ts';
+import { parseInstant } from '../protocol/time.ts';
+import { isRecord, isSignedTime, readError, readReply } from './answer.ts';
+import { type AuditMemory, createAuditMemory, type Seen } from './audit-memory.ts';
+import type { ClientConfig } from './config.ts';
+import type { DeviceSigner } from './device-key.ts';
+import type { ClientPaths, Environment } from './paths.ts';
+import { ConnectionLost, createTransport, type Transport, type TransportReply } from './transport.ts';
+
+const TIMEOUT_MS = 30_000;
+/** Below this the broker's clock and ours are the same to us. */
+const SKEW_MS = 2_000;
+
+export interface CallOptions {
+  /** For the whole call; 30 s unless told. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface PostOptions extends CallOptions {
+  /** Sent twice, done once. A new one for each call unless told. */
+  readonly idempotencyKey?: string;
+  /** For what records nothing (dry runs, explain): the reply has no proof and is returned as it is. */
+  readonly recordsNothing?: boolean;
+  /** What the signature is for: `oncall` unless told. */
+  readonly tag?: string;
+}
+
+export interface BrokerClient {
+  /**
+   * `path` begins with a slash and is relative to the broker's base URL. Both throw AppError: what the broker reported (with
+   * its hint and correlation id), or `broker_unreachable`, `tls_untrusted`, `log_inconsistent`, `audit_invalid`.
+   */
+  get<T>(path: string, options?: CallOptions): Promise<T>;
+  post<T>(path: string, body: object, options?: PostOptions): Promise<T>;
+  /** Broker's clock minus ours, once it has been corrected in this run; else 0. */
+  readonly skewMs: number;
+  close(): void;
+}
+
+export interface BrokerInput {
+  readonly config: Pick<
+    ClientConfig,
+    'broker' | 'identityKey' | 'identityCertificate' | 'logKey' | 'origin' | 'ca'
+  >;
+  readonly signer: DeviceSigner;
+  readonly paths: ClientPaths;
+  readonly now: () => number;
+  readonly env: Environment;
+  readonly warn: (message: string) => void;
+}
+
+/** Opens no connection yet. Throws AppError `config_invalid` and `unsafe_file` for what it is to trust. */
+export async function createBroker(input: BrokerInput): Promise<BrokerClient> {
+  const { config, paths, now, env } = input;
+  const transport = await createTransport(new URL(config.broker), config, env);
+  const memory: AuditMemory = createAuditMemory({
+    paths,
+    trust: config,
+    now,
+    fetchCheckpoint: (size) => client.get<CheckpointReply>(`/v1/audit/checkpoint?from=${size}`),
+  });
+  const exchange = new SignedExchange(input, transport);
+  const client: BrokerClient = {
+    async get<T>(path: string, options: CallOptions = {}) {
+      return (await exchange.send({ method: 'GET', path, headers: {}, tag: 'oncall', ...options })) as T;
+    },
+    async post<T>(path: string, body: object, options: PostOptions = {}) {
+      const {
+        idempotencyKey = createIdempotencyKey(),
+        recordsNothing = false,
+        tag = 'oncall',
+        ...rest
+      } = options;
+      const since = recordsNothing ? { note: undefined, size: 0 } : await memory.seen();
+      const headers = {
+        'content-type': 'application/json',
+        'idempotency-key': idempotencyKey,
+        'oncall-seen-size': String(since.size),
+      };
+      const bytes = Buffer.from(JSON.stringify(body));
+      const reply = await exchange.send({ method: 'POST', path, headers, body: bytes, tag, ...rest });
+      return (recordsNothing ? reply : await believe(reply, since, memory)) as T;
+    },
+    get skewMs() {
+      return exchange.skewMs;
+    },
+    close: () => transport.close(),
+  };
+  return client;
+}
+
+/** 128 random bits. */
+export function createIdempotencyKey(): string {
+  return randomBytes(16).toString('base64url');
+}
+
+async function believe(reply: unknown, since: Seen, memory: AuditMemory): Promise<unknown> {
+  if (!isRecord(reply) || !('result' in reply) || !isAuditProof(reply.audit)) {
+    throw new AppError('audit_invalid', 'the broker sent no proof that this is in its audit log');
+  }
+  await memory.remember(reply.audit, since);
+  return reply.result;
+}
+
+interface Message {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array;
+  readonly tag: string;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** An answer, and the nonce of the request that it answers. */
+interface Answered {
+  readonly reply: TransportReply;
+  readonly nonce: string;
+}
+
+/** Signs, sends, and does the two things that are tried twice: a corrected clock and a connection that died. */
+class SignedExchange {
+  skewMs = 0;
+  readonly #input: BrokerInput;
+  readonly #transport: Transport;
+
+  constructor(input: BrokerInput, transport: Transport) {
+    this.#input = input;
+    this.#transport = transport;
+  }
+
+  /** The parsed body of a successful reply. */
+  async send(message: Message): Promise<unknown> {
+    const skewMs = this.skewMs;
+    const first = await this.#sendOnce(message);
+    const isCorrected = first.reply.status === 401 && (this.skewMs !== skewMs || this.#correctClock(first));
+    return readReply(isCorrected ? (await this.#sendOnce(message)).reply : first.reply);
+  }
+
+  /** A connection that dies before the answer is tried once more: under the same idempotency key, with a new nonce. */
+  async #sendOnce(message: Message): Promise<Answered> {
+    try {
+      return await this.#deliver(message, createNonce());
+    } catch (error) {
+      if (!(error instanceof ConnectionLost)) throw error;
+    }
+    try {
+      return await this.#deliver(message, createNonce());
+    } catch (error) {
+      if (!(error instanceof ConnectionLost)) throw error;
+      throw new AppError(
+        'broker_unreachable',
+        'the connection to the broker ended before it answered, twice',
+        {
+          hint: 'oncall status --refresh shows what was done',
+          cause: error,
+        },
+      );
+    }
+  }
+
+  async #deliver(message: Message, nonce: string): Promise<Answered> {
+    const { config, signer, now } = this.#input;
+    const url = new URL(config.broker.replace(/\/*$/, () => message.path));
+    const { method, body, tag, timeoutMs = TIMEOUT_MS, signal } = message;
+    const headers = { accept: 'application/json', ...message.headers };
+    const signed = await signRequest({
+      method,
+      url,
+      headers,
+      body,
+      keyId: signer.keyId,
+      alg: signer.alg,
+      createdSeconds: Math.floor((now() + this.skewMs) / 1000),
+      nonce,
+      tag,
+      sign: signer.sign,
+    });
+    const request = { method, url, headers: { ...headers, ...signed }, body, timeoutMs, signal };
+    return { nonce, reply: await this.#transport.send(request) };
+  }
+
+  /** Whether our clock was found to be wrong, which is said and corrected once in a run. */
+  #correctClock({ reply, nonce }: Answered): boolean {
+    const { config, now, warn } = this.#input;
+    const time = readError(reply)?.time;
+    if (this.skewMs !== 0 || time === undefined || !isSignedTime(time, nonce, config.identityKey))
+      return false;
+    const skewMs = parseInstant(time.now) - now();
+    if (!(Math.abs(skewMs) > SKEW_MS)) return false;
+    this.skewMs = skewMs;
+    warn(`your clock is ${formatDuration(Math.abs(skewMs) / 1000)} ${skewMs > 0 ? 'slow' : 'fast'}`);
+    return true;
+  }
+}
+
+function isAuditProof(value: unknown): value is AuditProof {
+  return (
+    isRecord(value) &&
+    typeof value.checkpoint === 'string' &&
+    Array.isArray(value.consistency) &&
+    value.consistency.every((hash) => typeof hash === 'string')
+  );
+}
+
+function createNonce(): string {
+  return randomBytes(16).toString('base64url');
+}

@@ -1,0 +1,162 @@
+/**
+ * Files that only their owner may read or write (DESIGN section 5, "Files"). Writing: temporary name, fsync, rename, fsync
+ * of the folder, so a crash leaves the old file or the new one. Reading: what others can write or own is refused, because
+ * whoever can change it decides for us.
+ */
+import { constants, promises as fs, type Stats, statSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { dirname, join } from 'node:path';
+import { AppError, isAppError } from '../protocol/errors.ts';
+
+const MAX_BYTES = 4 * 1024 * 1024;
+const [GROUP_OR_OTHER_WRITE, GROUP_OR_OTHER] = [0o022, 0o077];
+
+/**
+ * Replaces the file in one step. The folder is made (0700) where it is missing. Throws AppError `disk_full`, or
+ * `unsafe_file` where the place is not ours to write.
+ */
+export async function writeFileAtomic(
+  path: string,
+  data: string | Uint8Array,
+  { mode = 0o600 }: { mode?: number } = {},
+): Promise<void> {
+  await ensureDir(dirname(path));
+  const temporary = join(dirname(path), `.tmp-${Math.random().toString(36).slice(2)}`);
+  try {
+    const file = await fs.open(temporary, 'wx', mode);
+    try {
+      await file.writeFile(data);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await fs.rename(temporary, path);
+    await syncDir(dirname(path));
+  } catch (error) {
+    await fs.rm(temporary, { force: true });
+    throw writeFailure(error, path);
+  }
+}
+
+/**
+ * The content of a regular file that is ours, or undefined where there is none. A symbolic link is followed only if it is
+ * ours too. `secret`: what others can read is refused as well. Throws AppError `unsafe_file` with the command that
+ * repairs it, and `too_large` beyond 4 MiB.
+ */
+export async function readSafeFile(
+  path: string,
+  { secret = false }: { secret?: boolean } = {},
+): Promise<Buffer | undefined> {
+  let file: fs.FileHandle;
+  try {
+    const link = await fs.lstat(path);
+    if (link.isSymbolicLink() && !isOurs(link))
+      throw unsafe(path, 'is a link that somebody else made', `rm ${path}`);
+    // Not blocking: a named pipe in the file's place must not hang us.
+    file = await fs.open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    throw isAppError(error) ? error : unsafe(path, 'cannot be read', `ls -l ${path}`, error);
+  }
+  try {
+    const stats = await file.stat();
+    refuseUnsafe(path, stats, secret);
+    if (stats.size > MAX_BYTES) throw new AppError('too_large', `${path} is larger than 4 MiB`);
+    return await file.readFile();
+  } finally {
+    await file.close();
+  }
+}
+
+function refuseUnsafe(path: string, stats: Stats, secret: boolean): void {
+  if (!stats.isFile()) throw unsafe(path, 'is not a file', `ls -l ${path}`);
+  if (!isOurs(stats)) throw unsafe(path, 'belongs to somebody else', `ls -l ${path}`);
+  const forbidden = secret ? GROUP_OR_OTHER : GROUP_OR_OTHER_WRITE;
+  if (hasModes && (stats.mode & forbidden) !== 0) {
+    throw unsafe(path, `can be ${secret ? 'read' : 'written'} by others`, `chmod 600 ${path}`);
+  }
+}
+
+/**
+ * Makes the folder and its parents, 0700. One that is there is refused if it is not ours or others can write in it, and is
+ * closed to others if they can only look. Throws AppError `unsafe_file` and `disk_full`.
+ */
+export async function ensureDir(path: string): Promise<void> {
+  try {
+    await fs.mkdir(path, { recursive: true, mode: 0o700 });
+    const stats = await fs.stat(path);
+    if (!isOurs(stats)) throw unsafe(path, 'belongs to somebody else', `ls -ld ${path}`);
+    if (!hasModes) return;
+    if ((stats.mode & GROUP_OR_OTHER_WRITE) !== 0) {
+      throw unsafe(path, 'can be written by others', `look at what is in it, then chmod 700 ${path}`);
+    }
+    if ((stats.mode & GROUP_OR_OTHER) !== 0) await fs.chmod(path, 0o700);
+  } catch (error) {
+    throw writeFailure(error, path);
+  }
+}
+
+/** Removes a file or a folder with all that is in it; fine where there is none. */
+export async function removePath(path: string): Promise<void> {
+  await fs.rm(path, { recursive: true, force: true });
+}
+
+/** The names in a folder, sorted; empty where there is none. Unfinished temporary files are left out. */
+export async function listNames(path: string): Promise<string[]> {
+  try {
+    return (await fs.readdir(path)).filter((name) => !name.startsWith('.tmp-')).sort();
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return [];
+    throw unsafe(path, 'cannot be read', `ls -ld ${path}`, error);
+  }
+}
+
+/** Whose process this is; undefined on Windows, which has neither owners nor modes that node could show. */
+const uid = currentUid();
+const hasModes = uid !== undefined;
+
+/** Linux tells without asking who has which number, which may be a directory server far away. */
+function currentUid(): number | undefined {
+  const stats = statSync('/proc/self', { throwIfNoEntry: false });
+  if (stats !== undefined) return stats.uid;
+  const user = userInfo();
+  return user.uid < 0 ? undefined : user.uid;
+}
+
+/** Root's files are fine: root can do anything to us anyway. */
+function isOurs(stats: Stats): boolean {
+  return uid === undefined || stats.uid === uid || stats.uid === 0;
+}
+
+async function syncDir(path: string): Promise<void> {
+  if (!hasModes) return;
+  const dir = await fs.open(path, 'r');
+  try {
+    await dir.sync();
+  } finally {
+    await dir.close();
+  }
+}
+
+/** What a refused write means to the person; anything else comes back as it is. */
+export function writeFailure(error: unknown, path: string): unknown {
+  if (isSystemError(error, 'ENOSPC', 'EDQUOT')) {
+    return new AppError('disk_full', `no space left to write ${path}`, {
+      hint: `df -h ${dirname(path)}`,
+      cause: error,
+    });
+  }
+  if (isSystemError(error, 'EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'EISDIR')) {
+    return unsafe(path, 'cannot be written', `ls -ld ${dirname(path)}`, error);
+  }
+  return error;
+}
+
+function unsafe(path: string, what: string, hint: string, cause?: unknown): AppError {
+  return new AppError('unsafe_file', `${path} ${what}`, { hint, cause });
+}
+
+/** Whether the operating system refused with one of these codes. */
+export function isSystemError(error: unknown, ...codes: string[]): boolean {
+  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
+}

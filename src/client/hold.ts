@@ -1,0 +1,255 @@
+/**
+ * Holding credentials: the one way by which request, run, renew and credential come to something that a tool can use. All
+ * of it happens under one lock, so that two commands at once neither issue twice nor lose each other's files.
+ */
+import { AppError, isAppError } from '../protocol/errors.ts';
+import type { GrantView, RequestView } from '../protocol/messages.ts';
+import { parseInstant } from '../protocol/time.ts';
+import { getStatus, issueCredential, listResources } from './calls.ts';
+import type { Client } from './client.ts';
+import type { ClientConfig } from './config.ts';
+import type { ClientContext } from './context.ts';
+import {
+  type CredentialCache,
+  createMaterial,
+  type HeldCredential,
+  isGrantId,
+  openCredential,
+  sealCredential,
+  wipe,
+} from './credentials.ts';
+import { listNames } from './files.ts';
+import { withLock } from './lock.ts';
+import { listSessionGrants, wipeSessionFiles, writeSessionFiles } from './session-files.ts';
+import {
+  fromReply,
+  type StatusFile,
+  type StatusOwner,
+  updateStatusFile,
+  withCredential,
+  withGrant,
+  withoutGrant,
+  withRequest,
+  writeNames,
+} from './status-file.ts';
+
+const LOCK_TIMEOUT_MS = 60_000;
+
+export interface HoldOptions {
+  /** Asks the broker even if the credential at hand is young: `oncall renew`. */
+  readonly fresh?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * A credential of this device for each active grant, in the same order: the one at hand while more than a third of its life
+ * remains, else a renewed or new one. Session files and the status file are written. Where some fail, the others are kept,
+ * and the first failure is thrown: `ended`, `denied`, `target_refused`, `target_unreachable` and whatever the call may give.
+ */
+export async function ensureCredentials(
+  client: Client,
+  grants: readonly GrantView[],
+  options: HoldOptions = {},
+): Promise<HeldCredential[]> {
+  const { context, config } = client;
+  return withLock(
+    context.paths.holdLock,
+    async () => {
+      const settled = await Promise.allSettled(grants.map((grant) => obtain(client, grant, options)));
+      const obtained = settled.filter((result) => result.status === 'fulfilled').map(({ value }) => value);
+      await writeSessionFiles(
+        context.paths,
+        obtained.map(({ credential }) => credential),
+      );
+      if (obtained.length > 0) {
+        await updateStatusFile(ownerOf(context, config), context.now(), (status) =>
+          obtained.reduce(
+            (before, { grant, credential }) => withCredential(withGrant(before, grant), credential),
+            status,
+          ),
+        );
+      }
+      for (const result of settled) if (result.status === 'rejected') throw result.reason;
+      return obtained.map(({ credential }) => credential);
+    },
+    { timeoutMs: LOCK_TIMEOUT_MS },
+  );
+}
+
+/** {@link ensureCredentials} for one grant. */
+export async function ensureCredential(
+  client: Client,
+  grant: GrantView,
+  options: HoldOptions = {},
+): Promise<HeldCredential> {
+  const [credential] = await ensureCredentials(client, [grant], options);
+  if (credential === undefined) throw new AppError('internal', 'no credential came back');
+  return credential;
+}
+
+/** Takes everything of a grant off this machine: sealed credential, session files, its line in the status file. */
+export async function releaseLocal(
+  context: ClientContext,
+  config: ClientConfig,
+  grantId: string,
+): Promise<void> {
+  await withLock(
+    context.paths.holdLock,
+    async () => {
+      await wipeGrant(context, grantId);
+      await updateStatusFile(ownerOf(context, config), context.now(), (status) =>
+        withoutGrant(status, grantId),
+      );
+    },
+    { timeoutMs: LOCK_TIMEOUT_MS },
+  );
+}
+
+/** Notes in the status file what became of a request. */
+export async function noteRequest(
+  context: ClientContext,
+  config: ClientConfig,
+  request: RequestView,
+): Promise<StatusFile> {
+  return withLock(
+    context.paths.holdLock,
+    () => updateStatusFile(ownerOf(context, config), context.now(), (status) => withRequest(status, request)),
+    { timeoutMs: LOCK_TIMEOUT_MS },
+  );
+}
+
+/** Notes a grant that was extended or ended elsewhere. An ended one is wiped. */
+export async function noteGrant(
+  context: ClientContext,
+  config: ClientConfig,
+  grant: GrantView,
+): Promise<void> {
+  if (grant.state !== 'active') return releaseLocal(context, config, grant.id);
+  await withLock(
+    context.paths.holdLock,
+    () => updateStatusFile(ownerOf(context, config), context.now(), (status) => withGrant(status, grant)),
+    { timeoutMs: LOCK_TIMEOUT_MS },
+  );
+}
+
+/**
+ * Asks the broker for everything, writes the status file and the completion names, and wipes what belongs to no active
+ * grant. Asks while holding the lock: a grant that came after the answer must not be taken for one that has ended.
+ */
+export async function refreshStatus({ context, config, broker }: Client): Promise<StatusFile> {
+  const { paths } = context;
+  return withLock(
+    paths.holdLock,
+    async () => {
+      const [reply, { resources }] = await Promise.all([getStatus(broker), listResources(broker)]);
+      const active = new Set(reply.grants.filter(({ state }) => state === 'active').map(({ id }) => id));
+      for (const id of await listLocalGrants(context)) if (!active.has(id)) await wipeGrant(context, id);
+      const [resourceNames, incidentIds] = [
+        resources.map(({ name }) => name),
+        reply.incidents.map(({ id }) => id),
+      ];
+      await writeNames(paths, 'resources', resourceNames);
+      await writeNames(paths, 'incidents', incidentIds);
+      return updateStatusFile(ownerOf(context, config), context.now(), (status) => fromReply(status, reply));
+    },
+    { timeoutMs: LOCK_TIMEOUT_MS },
+  );
+}
+
+/** Seconds that a credential still lives, by our own clock from the moment it came; 0 when the clock went back before that. */
+export function secondsLeft(credential: HeldCredential, nowMs: number): number {
+  const ageSeconds = (nowMs - credential.receivedAtMs) / 1000;
+  return ageSeconds < 0 ? 0 : Math.max(0, credential.lifeSeconds - ageSeconds);
+}
+
+interface Obtained {
+  readonly credential: HeldCredential;
+  readonly grant: GrantView;
+}
+
+async function obtain(client: Client, grant: GrantView, options: HoldOptions): Promise<Obtained> {
+  if (grant.state !== 'active') {
+    throw new AppError(
+      'ended',
+      `${grant.id} has ended${grant.endCause === null ? '' : `: ${grant.endCause}`}`,
+      {
+        hint: `oncall request ${grant.target.resource}:${grant.target.role}`,
+      },
+    );
+  }
+  const { context } = client;
+  const cache = cacheOf(client);
+  const held = cache === undefined ? undefined : await openCredential(cache, grant.id);
+  const left = held === undefined ? 0 : secondsLeft(held, context.now());
+  if (held !== undefined && options.fresh !== true && left > held.lifeSeconds / 3)
+    return { credential: held, grant };
+  const obtained = await issue(client, grant, left > 0 ? held : undefined, options);
+  if (cache !== undefined) await sealCredential(cache, obtained.credential);
+  return obtained;
+}
+
+async function issue(
+  client: Client,
+  grant: GrantView,
+  held: HeldCredential | undefined,
+  { signal }: HoldOptions,
+): Promise<Obtained> {
+  const { broker, context } = client;
+  // One ssh key a grant: a renewal then changes the certificate alone, and no tool sees a pair that does not match.
+  const { secret, material } =
+    held?.secret.kind === 'ssh'
+      ? { secret: held.secret, material: { kind: 'ssh' as const, publicKey: held.secret.publicKey } }
+      : await createMaterial(grant.kind);
+  const send = (renews: string | undefined) =>
+    issueCredential(
+      broker,
+      grant.id,
+      { material, ...(renews === undefined ? {} : { renews }) },
+      signal === undefined ? {} : { signal },
+    );
+  const reply = await send(held?.credentialId).catch((error: unknown) => {
+    // The credential we have may be gone while the grant lives: then ask for another.
+    const isGone =
+      held !== undefined && ['ended', 'expired', 'not_found', 'conflict'].some((code) => isCode(error, code));
+    if (isGone) return send(undefined);
+    throw error;
+  });
+  if (reply.publicPart.kind !== grant.kind)
+    throw new AppError('internal', 'the broker sent a credential of another kind');
+  const lifeMs = parseInstant(reply.expiresAt) - parseInstant(reply.issuedAt);
+  const credential: HeldCredential = {
+    grantId: grant.id,
+    credentialId: reply.credentialId,
+    target: grant.target,
+    handle: reply.handle,
+    secret: reply.prolonged && held !== undefined ? held.secret : secret,
+    publicPart: reply.publicPart,
+    lifeSeconds: Math.max(0, lifeMs / 1000) || 0,
+    receivedAtMs: context.now(),
+    expiresAt: reply.expiresAt,
+  };
+  return { credential, grant: reply.grant };
+}
+
+function isCode(error: unknown, code: string): boolean {
+  return isAppError(error) && error.code === code;
+}
+
+/** Grants of which something lies on this machine. */
+async function listLocalGrants({ paths }: ClientContext): Promise<Set<string>> {
+  const sealed = (await listNames(paths.credentialsDir)).map((name) => name.replace(/\.json$/, ''));
+  return new Set([...sealed, ...(await listSessionGrants(paths))].filter(isGrantId));
+}
+
+async function wipeGrant({ paths }: ClientContext, grantId: string): Promise<void> {
+  await wipe(paths, grantId);
+  await wipeSessionFiles(paths, grantId);
+}
+
+function cacheOf({ context: { paths, warn }, device: { cacheKey } }: Client): CredentialCache | undefined {
+  return cacheKey === undefined ? undefined : { paths, cacheKey, warn };
+}
+
+function ownerOf({ paths }: ClientContext, { broker, user, device }: ClientConfig): StatusOwner {
+  return { paths, broker, user, device };
+}

@@ -1,0 +1,40 @@
+import { promises as fs } from 'node:fs';
+import { dirname } from 'node:path';
+import { AppError } from '../protocol/errors.ts';
+import { ensureDir, writeFailure } from './files.ts';
+
+const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [2, 50];
+
+/**
+ * Runs `fn` while holding the lock file, which the operating system frees when the process ends, however it ends. Asks
+ * again and again instead of waiting in the kernel, where a wait could not be given up. The file stays: removing it would
+ * let two processes hold locks on two files of one name. Throws AppError `busy` after `timeoutMs`.
+ */
+export async function withLock<T>(
+  path: string,
+  fn: () => Promise<T>,
+  { timeoutMs }: { timeoutMs: number },
+): Promise<T> {
+  await ensureDir(dirname(path));
+  const { default: locks } = await import('fs-native-extensions');
+  const file = await fs.open(path, 'a+', 0o600).catch((error: unknown) => {
+    throw writeFailure(error, path);
+  });
+  try {
+    let waitedMs = 0;
+    for (
+      let pauseMs = FIRST_PAUSE_MS;
+      !locks.tryLock(file.fd);
+      pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)
+    ) {
+      if (waitedMs >= timeoutMs) {
+        throw new AppError('busy', 'another oncall command is at it', { hint: 'try again in a moment' });
+      }
+      waitedMs += pauseMs;
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+    return await fn();
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,194 @@
+/**
+ * What `oncall status`, prompts and completion read without network and keychain: the state as of the last word from the
+ * broker. Nothing in it is secret, nothing is decided by it. On the way of `status`, so nothing heavy is imported.
+ */
+import { join } from 'node:path';
+import { AppError } from '../protocol/errors.ts';
+import type {
+  GrantView,
+  IncidentView,
+  RequestView,
+  ShiftView,
+  StatusReply,
+  Target,
+} from '../protocol/messages.ts';
+import { isName } from '../protocol/names.ts';
+import { formatInstant } from '../protocol/time.ts';
+import { readSafeFile, writeFileAtomic } from './files.ts';
+import type { ClientPaths } from './paths.ts';
+
+const SCHEMA = 'oncall.status/v1';
+
+export interface StatusGrant {
+  readonly id: string;
+  readonly target: Target;
+  readonly kind: GrantView['kind'];
+  readonly startsAt: string;
+  readonly endsAt: string;
+  readonly hardEndsAt: string;
+  readonly extensionsLeft: number;
+  readonly incidents: readonly string[];
+  /** Of this device; null where it holds none. */
+  readonly credentialExpiresAt: string | null;
+}
+
+export interface StatusPending {
+  readonly id: string;
+  readonly targets: readonly Target[];
+  readonly incident: string | null;
+  readonly createdAt: string;
+  readonly expiresAt: string;
+}
+
+export interface StatusFile {
+  readonly schema: typeof SCHEMA;
+  readonly profile: string;
+  readonly broker: string;
+  readonly user: string;
+  readonly device: { readonly id: string; readonly name: string };
+  /** When the broker last told us something that stands here. */
+  readonly brokerContactAt: string;
+  /** Active ones, in order of their ends. */
+  readonly grants: readonly StatusGrant[];
+  readonly pending: readonly StatusPending[];
+  /** Open ones that the broker names to this person. */
+  readonly incidents: readonly Pick<IncidentView, 'id' | 'priority' | 'service' | 'title'>[];
+  readonly shifts: readonly ShiftView[];
+  /** How many requests wait for this person's answer. */
+  readonly approvalsWaiting: number;
+}
+
+/** Who the file is about. */
+export interface StatusOwner {
+  readonly paths: ClientPaths;
+  readonly broker: string;
+  readonly user: string;
+  readonly device: { readonly id: string; readonly name: string };
+}
+
+/** Undefined where there is none yet. Throws AppError `unsafe_file`, and `corrupt_file` for what `status --refresh` would replace. */
+export async function readStatusFile(paths: ClientPaths): Promise<StatusFile | undefined> {
+  const bytes = await readSafeFile(paths.statusFile);
+  if (bytes === undefined) return undefined;
+  try {
+    const status = JSON.parse(bytes.toString('utf8')) as StatusFile;
+    if (status.schema === SCHEMA && Array.isArray(status.grants) && Array.isArray(status.pending))
+      return status;
+  } catch {
+    // Reported below: what is wrong with it helps nobody.
+  }
+  throw new AppError('corrupt_file', `${paths.statusFile} is damaged`, { hint: 'oncall status --refresh' });
+}
+
+/** Reads, changes and writes. The caller holds `paths.holdLock`. A damaged file is begun anew. */
+export async function updateStatusFile(
+  owner: StatusOwner,
+  nowMs: number,
+  change: (status: StatusFile) => StatusFile,
+): Promise<StatusFile> {
+  const current = await readStatusFile(owner.paths).catch((error: unknown) => {
+    if (error instanceof AppError && error.code === 'corrupt_file') return undefined;
+    throw error;
+  });
+  const status = change({ ...(current ?? emptyStatus(owner, nowMs)), brokerContactAt: formatInstant(nowMs) });
+  await writeFileAtomic(owner.paths.statusFile, `${JSON.stringify(status)}\n`);
+  await writeNames(
+    owner.paths,
+    'grants',
+    status.grants.map(({ id }) => id),
+  );
+  await writeNames(
+    owner.paths,
+    'requests',
+    status.pending.map(({ id }) => id),
+  );
+  return status;
+}
+
+function emptyStatus({ paths, broker, user, device }: StatusOwner, nowMs: number): StatusFile {
+  return {
+    schema: SCHEMA,
+    profile: paths.profile,
+    broker,
+    user,
+    device: { id: device.id, name: device.name },
+    brokerContactAt: formatInstant(nowMs),
+    grants: [],
+    pending: [],
+    incidents: [],
+    shifts: [],
+    approvalsWaiting: 0,
+  };
+}
+
+/** The grant as it is now; one that is not active any more goes. */
+export function withGrant(status: StatusFile, grant: GrantView): StatusFile {
+  const others = status.grants.filter(({ id }) => id !== grant.id);
+  if (grant.state !== 'active') return { ...status, grants: others };
+  const grants = [...others, statusGrant(grant, status.device.id)];
+  return { ...status, grants: grants.sort((a, b) => (a.endsAt < b.endsAt ? -1 : 1)) };
+}
+
+/** What this device holds, which the broker's view of the grant may not show yet. */
+export function withCredential(
+  status: StatusFile,
+  { grantId, expiresAt }: { readonly grantId: string; readonly expiresAt: string },
+): StatusFile {
+  const grants = status.grants.map((grant) =>
+    grant.id === grantId ? { ...grant, credentialExpiresAt: expiresAt } : grant,
+  );
+  return { ...status, grants };
+}
+
+export function withoutGrant(status: StatusFile, grantId: string): StatusFile {
+  return { ...status, grants: status.grants.filter(({ id }) => id !== grantId) };
+}
+
+/** A request's state and the grants that came of it. */
+export function withRequest(status: StatusFile, request: RequestView): StatusFile {
+  const others = status.pending.filter(({ id }) => id !== request.id);
+  const pending = request.state === 'pending' ? [...others, statusPending(request)] : others;
+  return request.grants.reduce(withGrant, { ...status, pending });
+}
+
+/** All of it, as the broker sees it. */
+export function fromReply(status: StatusFile, reply: StatusReply): StatusFile {
+  const empty = { ...status, grants: [], pending: reply.pending.map(statusPending) };
+  return {
+    ...reply.grants.reduce(withGrant, empty),
+    incidents: reply.incidents.map(({ id, priority, service, title }) => ({ id, priority, service, title })),
+    shifts: reply.me.shifts,
+    approvalsWaiting: reply.approvals.length,
+  };
+}
+
+function statusGrant(grant: GrantView, deviceId: string): StatusGrant {
+  const { id, target, kind, startsAt, endsAt, hardEndsAt, extensionsLeft, incidents } = grant;
+  const mine = grant.credentials.filter(
+    (credential) => credential.deviceId === deviceId && credential.state === 'live',
+  );
+  const credentialExpiresAt =
+    mine
+      .map(({ expiresAt }) => expiresAt)
+      .sort()
+      .at(-1) ?? null;
+  return { id, target, kind, startsAt, endsAt, hardEndsAt, extensionsLeft, incidents, credentialExpiresAt };
+}
+
+function statusPending({ id, targets, incident, createdAt, expiresAt }: RequestView): StatusPending {
+  return { id, targets: targets.map(({ target }) => target), incident, createdAt, expiresAt };
+}
+
+export type NameList = 'resources' | 'bundles' | 'incidents' | 'requests' | 'grants';
+
+/** One name a line, for shell completion. What is no name is left out: shells read this file. */
+export async function writeNames(
+  paths: ClientPaths,
+  list: NameList,
+  names: readonly string[],
+): Promise<void> {
+  const lines = [...new Set(names)].filter(isName).sort();
+  const content = lines.map((line) => `${line}\n`).join('');
+  const path = join(paths.completeDir, list);
+  if ((await readSafeFile(path))?.toString('utf8') !== content) await writeFileAtomic(path, content);
+}

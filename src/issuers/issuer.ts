@@ -1,0 +1,123 @@
+import type { Resource, TargetKind } from '../catalogue/types.ts';
+
+/**
+ * What makes, renews, ends and proves the end of logins on one kind of target.
+ *
+ * Contract. The handle (role name, certificate serial) is chosen before the target is called and recorded before the
+ * login exists. `issue`, `renew` and `end` are idempotent under their handle: called again after a crash they reach the
+ * same state. Each honours `signal`, which aborts before the lease on the credential's row ends. What `issue` and `renew`
+ * sent takes effect at the target before `deadlineMs` or never, even if this process was paused in between; a late `end`
+ * does no harm. `prove` reads back from the target; it never infers.
+ * Errors: AppError `target_unreachable` (try again), `target_refused` (trying again will not help), `invalid_request` for
+ * key material of the wrong form.
+ */
+export interface Issuer {
+  readonly kind: TargetKind;
+  /** Who makes logins stop at their time: the target by itself, or the broker by ending them. */
+  readonly expiry: 'target' | 'broker';
+  /** A renewal prolongs the same login, or makes a new one beside the old. */
+  readonly renewal: 'prolong' | 'reissue';
+  chooseHandle(subject: CredentialSubject): string;
+  issue(input: IssueInput): Promise<Issued>;
+  /** `prolong` issuers only: moves the expiry of an existing login. Throws `ended` if the target no longer has it. */
+  renew(input: RenewInput): Promise<Issued>;
+  end(input: EndInput): Promise<EndReport>;
+  prove(input: EndInput): Promise<Proof>;
+  /** Exactly what the target's admin must do, ready to paste. */
+  guide(resource: Resource): TargetGuide;
+  /** Each requirement proven live. */
+  check(resource: Resource, signal: AbortSignal): Promise<readonly Requirement[]>;
+  /** Lets go of connections; nothing may be called afterwards. */
+  close(): Promise<void>;
+}
+
+export interface CredentialSubject {
+  credentialId: string;
+  grantId: string;
+  user: string;
+  resource: Resource;
+  role: string;
+  incident: string | undefined;
+}
+
+/** Public halves only: key pairs and passwords are made on the device. */
+export type KeyMaterial = { kind: 'postgres'; verifier: string } | { kind: 'ssh'; publicKey: string };
+
+export interface IssueInput {
+  subject: CredentialSubject;
+  handle: string;
+  material: KeyMaterial;
+  expiresAtMs: number;
+  nowMs: number;
+  /** The end of the row's lease, by the clock of `nowMs`. */
+  deadlineMs: number;
+  signal: AbortSignal;
+}
+
+export interface RenewInput {
+  subject: CredentialSubject;
+  handle: string;
+  expiresAtMs: number;
+  nowMs: number;
+  deadlineMs: number;
+  signal: AbortSignal;
+}
+
+export interface EndInput {
+  subject: CredentialSubject;
+  handle: string;
+  /** What `issue` returned, as stored with the credential. */
+  publicPart: PublicPart | undefined;
+  expiresAtMs: number;
+  nowMs: number;
+  signal: AbortSignal;
+}
+
+/** What the device needs besides its own secret. Stored with the credential; never logs in by itself. */
+export type PublicPart =
+  | {
+      kind: 'postgres';
+      user: string;
+      host: string;
+      port: number;
+      database: string;
+      sslMode: 'disable' | 'require' | 'verify-full';
+      caPem: string | undefined;
+    }
+  | {
+      kind: 'ssh';
+      certificate: string;
+      login: string;
+      hosts: readonly { name: string; host: string; port: number }[];
+      knownHosts: readonly string[];
+    };
+
+export interface Issued {
+  publicPart: PublicPart;
+  expiresAtMs: number;
+}
+
+export interface EndReport {
+  /** Sessions that were cut. */
+  sessionsEnded: number;
+  /** What the login left at the target, for the audit log. */
+  leftovers: readonly string[];
+}
+
+export type Proof =
+  | { state: 'proven'; method: string; at: number }
+  /** Not proven, but the target refuses it by itself from then on. */
+  | { state: 'expires'; method: string; expiresAtMs: number }
+  | { state: 'unproven'; method: string; reason: string };
+
+export interface TargetGuide {
+  steps: readonly { title: string; where: string; text: string }[];
+}
+
+export interface Requirement {
+  name: string;
+  ok: boolean;
+  detail: string;
+  /** The line that fixes it, where it is not ok. */
+  fix: string | undefined;
+}

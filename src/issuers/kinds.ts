@@ -1,0 +1,37 @@
+/** The one place that lists the kinds of targets: a new kind is a file with an issuer, and a line here. */
+import type { KeyObject } from 'node:crypto';
+import type { Issuer } from './issuer.ts';
+import { createPostgresIssuer } from './postgres.ts';
+import type { PostgresAccess } from './postgres-connection.ts';
+import type { Revocations } from './revocations.ts';
+import { createSshIssuer, type SshCa } from './ssh.ts';
+import { createSshProbe } from './ssh-probe.ts';
+
+const REVOCATION_WAIT_MS = 45_000;
+
+export interface IssuersOptions extends PostgresAccess {
+  ca: SshCa;
+  revocations: Revocations;
+  publicUrl: string;
+  /** The broker's identity key; only its public half is used. */
+  identityKey: KeyObject;
+  /** Milliseconds since 1970; the machine's clock unless given. */
+  now?: () => number;
+}
+
+export function createIssuers(options: IssuersOptions): {
+  issuers: readonly Issuer[];
+  close(): Promise<void>;
+} {
+  const now = options.now ?? Date.now;
+  const issuers = [
+    createPostgresIssuer({ ...options, now }),
+    createSshIssuer({ ...options, now, probe: createSshProbe(), revocationWaitMs: REVOCATION_WAIT_MS }),
+  ];
+  return {
+    issuers,
+    async close() {
+      await Promise.all(issuers.map((issuer) => issuer.close()));
+    },
+  };
+}

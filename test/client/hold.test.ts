@@ -1,0 +1,248 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import {
+  ensureCredential,
+  ensureCredentials,
+  noteGrant,
+  noteRequest,
+  refreshStatus,
+  releaseLocal,
+} from '../../src/client/hold.ts';
+import { grantFolder } from '../../src/client/session-files.ts';
+import { readStatusFile, writeNames } from '../../src/client/status-file.ts';
+import { formatInstant } from '../../src/protocol/time.ts';
+import { failureOf, GRANT_ID, testClient, testContext, testGrant } from './fixture.ts';
+import { type Asked, Refused, startTestBroker, type TestBroker } from './test-broker.ts';
+
+const OTHER_ID = 'gr_zzzzzzzzzzzzzzzzzzz';
+const LIFE_MS = 300_000;
+
+/** A broker that issues postgres credentials and notes what it was asked for. */
+async function startIssuer(): Promise<{
+  broker: TestBroker;
+  issued: { renews: string | undefined }[];
+  prolong: { yes: boolean };
+}> {
+  const broker = await startTestBroker();
+  const issued: { renews: string | undefined }[] = [];
+  const prolong = { yes: true };
+  const issue = (id: string) => (asked: Asked) => {
+    const { renews } = asked.body as { renews?: string };
+    issued.push({ renews });
+    const now = Date.now();
+    const isProlonged = prolong.yes && renews !== undefined;
+    return {
+      credentialId: isProlonged ? renews : `cr_${issued.length}`,
+      grant: testGrant({ id }),
+      prolonged: isProlonged,
+      handle: 'oncall_ana_1',
+      publicPart: { kind: 'postgres', user: 'u', host: 'h', port: 5432, database: 'd', sslMode: 'require' },
+      issuedAt: formatInstant(now),
+      expiresAt: formatInstant(now + LIFE_MS),
+    };
+  };
+  for (const id of [GRANT_ID, OTHER_ID]) broker.routes.set(`POST /v1/grants/${id}/credentials`, issue(id));
+  return { broker, issued, prolong };
+}
+
+describe('a credential', () => {
+  test('is fetched once, then reused while more than a third of its life remains', async () => {
+    const { broker, issued } = await startIssuer();
+    let nowMs = Date.now();
+    const client = await testClient(broker, testContext({ now: () => nowMs }));
+    const first = await ensureCredential(client, testGrant());
+    nowMs += LIFE_MS * 0.6;
+    expect(await ensureCredential(client, testGrant())).toEqual(first);
+    expect(issued).toHaveLength(1);
+    nowMs += LIFE_MS * 0.1;
+    // The broker's clock is the real one: ours may be ahead of it, within what signatures bear.
+    nowMs = Date.now() + LIFE_MS * 0.7;
+    const skewed = { ...client, context: { ...client.context, now: () => nowMs } };
+    const renewed = await ensureCredential(skewed, testGrant());
+    expect(issued).toEqual([{ renews: undefined }, { renews: first.credentialId }]);
+    expect(renewed.secret).toEqual(first.secret);
+  });
+
+  test('is asked for anew when that is wanted, and takes the new secret where the old was not prolonged', async () => {
+    const { broker, issued, prolong } = await startIssuer();
+    const client = await testClient(broker);
+    const first = await ensureCredential(client, testGrant());
+    prolong.yes = false;
+    const second = await ensureCredential(client, testGrant(), { fresh: true });
+    expect(issued).toHaveLength(2);
+    expect(second.secret).not.toEqual(first.secret);
+    expect(await ensureCredential(client, testGrant())).toEqual(second);
+  });
+
+  test('that the broker no longer knows is replaced', async () => {
+    const { broker, issued } = await startIssuer();
+    const client = await testClient(broker);
+    await ensureCredential(client, testGrant());
+    const route = `POST /v1/grants/${GRANT_ID}/credentials`;
+    const issue = broker.routes.get(route)!;
+    broker.routes.set(route, (asked) =>
+      (asked.body as { renews?: string }).renews ? new Refused({ status: 410, code: 'ended' }) : issue(asked),
+    );
+    await ensureCredential(client, testGrant(), { fresh: true });
+    expect(issued).toEqual([{ renews: undefined }, { renews: undefined }]);
+  });
+
+  test('is replaced when the clock went back, or the cache is damaged', async () => {
+    const { broker, issued } = await startIssuer();
+    let nowMs = Date.now();
+    const client = await testClient(broker, testContext({ now: () => nowMs }));
+    await ensureCredential(client, testGrant());
+    nowMs -= 1_000;
+    await ensureCredential(client, testGrant());
+    expect(issued).toHaveLength(2);
+    writeFileSync(join(client.context.paths.credentialsDir, `${GRANT_ID}.json`), 'torn');
+    await ensureCredential(client, testGrant());
+    expect(issued[2]).toEqual({ renews: undefined });
+    expect(client.context.warnings).toHaveLength(1);
+  });
+
+  test('is issued once for two commands at once', async () => {
+    const { broker, issued } = await startIssuer();
+    const client = await testClient(broker);
+    const [a, b] = await Promise.all([
+      ensureCredential(client, testGrant()),
+      ensureCredential(client, testGrant()),
+    ]);
+    expect(a).toEqual(b);
+    expect(issued).toHaveLength(1);
+  });
+
+  test('of one grant is kept when that of another fails', async () => {
+    const { broker } = await startIssuer();
+    broker.routes.set(
+      `POST /v1/grants/${OTHER_ID}/credentials`,
+      () => new Refused({ status: 502, code: 'target_refused' }),
+    );
+    const client = await testClient(broker);
+    const both = ensureCredentials(client, [testGrant(), testGrant({ id: OTHER_ID })]);
+    expect(await failureOf(both)).toMatchObject({ code: 'target_refused' });
+    const { paths } = client.context;
+    expect(readdirSync(paths.credentialsDir)).toEqual([`${GRANT_ID}.json`]);
+    expect(existsSync(join(grantFolder(paths, GRANT_ID), 'pgpass'))).toBe(true);
+  });
+
+  test('is not asked for under a grant that has ended', async () => {
+    const { broker, issued } = await startIssuer();
+    const client = await testClient(broker);
+    const ended = testGrant({ state: 'ended', endCause: 'revoked' });
+    expect(await failureOf(ensureCredential(client, ended))).toMatchObject({ code: 'ended' });
+    expect(issued).toEqual([]);
+  });
+
+  test('is not kept at rest without a cache key', async () => {
+    const { broker, issued } = await startIssuer();
+    const client = await testClient(broker);
+    const bare = { ...client, device: { ...client.device, cacheKey: undefined } };
+    await ensureCredential(bare, testGrant());
+    await ensureCredential(bare, testGrant());
+    expect(issued).toHaveLength(2);
+    expect(existsSync(client.context.paths.credentialsDir)).toBe(false);
+  });
+
+  test('leaves nothing behind when it is released', async () => {
+    const { broker } = await startIssuer();
+    const client = await testClient(broker);
+    const { paths } = client.context;
+    await ensureCredential(client, testGrant());
+    expect(await readStatusFile(paths)).toMatchObject({ grants: [{ id: GRANT_ID }] });
+    await releaseLocal(client.context, client.config, GRANT_ID);
+    expect(await readStatusFile(paths)).toMatchObject({ grants: [] });
+    expect(readdirSync(paths.credentialsDir)).toEqual([]);
+    expect(readdirSync(join(paths.runDir, 'grants'))).toEqual([]);
+    expect(readFileSync(join(paths.completeDir, 'grants'), 'utf8')).toBe('');
+  });
+});
+
+describe('the status file', () => {
+  test('shows what is held, with the end of the credential of this device', async () => {
+    const { broker } = await startIssuer();
+    const client = await testClient(broker);
+    const credential = await ensureCredential(client, testGrant());
+    const status = await readStatusFile(client.context.paths);
+    expect(status).toMatchObject({
+      schema: 'oncall.status/v1',
+      profile: 'default',
+      user: 'ana',
+      grants: [{ id: GRANT_ID, credentialExpiresAt: credential.expiresAt, incidents: ['P1-123'] }],
+    });
+    expect(JSON.stringify(status)).not.toContain('password');
+    expect(readFileSync(join(client.context.paths.completeDir, 'grants'), 'utf8')).toBe(`${GRANT_ID}\n`);
+  });
+
+  test('follows a request from pending to granted, and a grant to its end', async () => {
+    const { broker } = await startIssuer();
+    const { context, config } = await testClient(broker);
+    const request = {
+      id: 'req_0123456789abcdefghj',
+      user: 'ana',
+      state: 'pending' as const,
+      incident: 'P1-123',
+      reason: null,
+      durationSeconds: 60,
+      digest: 'x',
+      createdAt: formatInstant(0),
+      expiresAt: formatInstant(1),
+      outcome: null,
+      targets: [],
+      grants: [],
+      answers: [],
+    };
+    expect(await noteRequest(context, config, request)).toMatchObject({
+      pending: [{ id: request.id }],
+      grants: [],
+    });
+    const granted = { ...request, state: 'granted' as const, grants: [testGrant()] };
+    expect(await noteRequest(context, config, granted)).toMatchObject({
+      pending: [],
+      grants: [{ id: GRANT_ID }],
+    });
+    await noteGrant(context, config, testGrant({ state: 'ended', endCause: 'expired' }));
+    expect(await readStatusFile(context.paths)).toMatchObject({ grants: [] });
+  });
+
+  test('is made anew from the broker, and what has ended is wiped', async () => {
+    const { broker } = await startIssuer();
+    const client = await testClient(broker);
+    const { paths } = client.context;
+    await ensureCredentials(client, [testGrant(), testGrant({ id: OTHER_ID })]);
+    const incident = { id: 'P1-123', priority: 'P1', service: 'orders', title: 't' };
+    broker.routes.set('GET /v1/resources', () => ({
+      resources: [{ name: 'db-replica' }, { name: '$(evil)' }],
+    }));
+    broker.routes.set('GET /v1/status', () => ({
+      me: { shifts: [] },
+      grants: [testGrant()],
+      pending: [],
+      incidents: [incident],
+      approvals: [],
+    }));
+    expect(await refreshStatus(client)).toMatchObject({ grants: [{ id: GRANT_ID }], incidents: [incident] });
+    expect(readdirSync(paths.credentialsDir)).toEqual([`${GRANT_ID}.json`]);
+    expect(readdirSync(join(paths.runDir, 'grants'))).toEqual([GRANT_ID]);
+    expect(readFileSync(join(paths.completeDir, 'resources'), 'utf8')).toBe('db-replica\n');
+    expect(readFileSync(join(paths.completeDir, 'incidents'), 'utf8')).toBe('P1-123\n');
+  });
+
+  test('that is damaged says how to get it back, and is', async () => {
+    const { broker } = await startIssuer();
+    const client = await testClient(broker);
+    await ensureCredential(client, testGrant());
+    writeFileSync(client.context.paths.statusFile, '{"schema"');
+    const error = await failureOf(readStatusFile(client.context.paths));
+    expect(error).toMatchObject({ code: 'corrupt_file', hint: 'oncall status --refresh' });
+    await ensureCredential(client, testGrant());
+    expect(await readStatusFile(client.context.paths)).toMatchObject({ grants: [{ id: GRANT_ID }] });
+  });
+
+  test('never gives completion a name that a shell would run', async () => {
+    const { paths } = testContext();
+    await writeNames(paths, 'incidents', ['P1-2', 'P1-1', 'P1-1', '`id`', 'a b', '../x', '-rf', 'a\nb', '']);
+    expect(readFileSync(join(paths.completeDir, 'incidents'), 'utf8')).toBe('P1-1\nP1-2\n');
+  });
+});

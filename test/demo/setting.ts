@@ -1,0 +1,51 @@
+// What the demo's people and database are like.
+import type { PostgresServer } from '../support/postgres-server.ts';
+
+/** The roles that `oncall broker target db-replica` asks for, and a table to look at. */
+export const TARGET_SQL = (password: string): string => `
+  CREATE TABLE orders (id int PRIMARY KEY, state text);
+  INSERT INTO orders SELECT n, 'open' FROM generate_series(1, 42) n;
+  CREATE ROLE oncall_broker LOGIN CREATEROLE PASSWORD '${password}';
+  GRANT pg_signal_backend TO oncall_broker;
+  CREATE ROLE oncall_quarantine NOLOGIN;
+  GRANT oncall_quarantine TO oncall_broker WITH INHERIT TRUE, SET TRUE;
+  CREATE ROLE oncall_tpl_read NOLOGIN;
+  GRANT USAGE ON SCHEMA public TO oncall_tpl_read;
+  GRANT SELECT ON orders TO oncall_tpl_read;
+  CREATE ROLE oncall_tpl_write NOLOGIN;
+  GRANT USAGE ON SCHEMA public TO oncall_tpl_write;
+  GRANT SELECT, INSERT, UPDATE ON orders TO oncall_tpl_write;
+  GRANT oncall_tpl_read, oncall_tpl_write TO oncall_broker WITH ADMIN OPTION, INHERIT FALSE, SET FALSE;`;
+
+export const demoCatalogue = ({ port, caFile }: PostgresServer): string => `
+groups: [sre, security, leads, oncall-admins]
+people:
+  ana: { name: Ana Ruiz, groups: [sre], manager: carla }
+  carla: { name: Carla Maes, groups: [sre] }
+  dora: { name: Dora Lind, groups: [oncall-admins, security] }
+services:
+  orders: { schedules: [orders-primary] }
+schedules:
+  orders-primary:
+    timeZone: Europe/Berlin
+    rotations:
+      - { level: 1, people: [ana], startsAt: 2026-01-05T09:00, every: 7d }
+resources:
+  db-replica:
+    description: Orders database, read replica
+    type: postgres
+    service: orders
+    environment: production
+    sensitivity: medium
+    defaultRole: read
+    session: { default: 2h, max: 4h, maxExtensions: 4 }
+    credential: 10m
+    connection: { host: 127.0.0.1, port: ${port}, database: orders, sslMode: verify-full, ca: ${JSON.stringify(caFile)} }
+    broker: { user: oncall_broker, password: { file: secrets/db-replica } }
+    quarantineRole: oncall_quarantine
+    roles:
+      read: { template: oncall_tpl_read }
+      write: { template: oncall_tpl_write }
+approvals:
+  leads: { approvers: [carla], expires: 1h }
+`;

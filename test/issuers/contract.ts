@@ -1,0 +1,183 @@
+// What every issuer owes the broker, whatever its target: run by each against the real thing.
+import { describe, expect, test } from 'vitest';
+import type { Resource } from '../../src/catalogue/types.ts';
+import type { CredentialSubject, EndInput, Issued, Issuer, KeyMaterial } from '../../src/issuers/issuer.ts';
+import { isAppError } from '../../src/protocol/errors.ts';
+import { createId } from '../../src/protocol/ids.ts';
+
+export interface World {
+  issuer: Issuer;
+  resource: Resource;
+  role: string;
+  /** Key material as a device makes it, and a login with the secret half. */
+  createDevice(): Device;
+}
+
+export interface Device {
+  material: KeyMaterial;
+  /** Resolves to whether the target let it in. */
+  login(issued: Issued): Promise<boolean>;
+}
+
+export const LIFE_MS = 240_000;
+
+export function subjectOf(world: World, change: Partial<CredentialSubject> = {}): CredentialSubject {
+  const now = Date.now();
+  return {
+    credentialId: createId('cr', now),
+    grantId: createId('gr', now),
+    user: 'ada',
+    resource: world.resource,
+    role: world.role,
+    incident: 'P1-123',
+    ...change,
+  };
+}
+
+/** One login under test, with the calls that the broker makes for it. */
+export function createLogin(
+  world: World,
+  change: Partial<CredentialSubject> = {},
+  device = world.createDevice(),
+) {
+  const subject = subjectOf(world, change);
+  const handle = world.issuer.chooseHandle(subject);
+  let issued: Issued | undefined;
+  const times = (lifeMs = LIFE_MS) => {
+    const nowMs = Date.now();
+    return {
+      nowMs,
+      expiresAtMs: nowMs + lifeMs,
+      deadlineMs: nowMs + 10_000,
+      signal: AbortSignal.timeout(9_000),
+    };
+  };
+  const endInput = (): EndInput => ({
+    subject,
+    handle,
+    publicPart: issued?.publicPart,
+    ...times(),
+    expiresAtMs: issued?.expiresAtMs ?? times().expiresAtMs,
+  });
+  return {
+    subject,
+    handle,
+    device,
+    async issue(
+      options: { lifeMs?: number; deadlineMs?: number; signal?: AbortSignal } = {},
+    ): Promise<Issued> {
+      const { lifeMs, ...rest } = options;
+      issued = await world.issuer.issue({
+        subject,
+        handle,
+        material: device.material,
+        ...times(lifeMs),
+        ...rest,
+      });
+      return issued;
+    },
+    renew: (options: { lifeMs?: number; deadlineMs?: number } = {}) => {
+      const { lifeMs, ...rest } = options;
+      return world.issuer.renew({ subject, handle, ...times(lifeMs), ...rest });
+    },
+    works: async () => (issued ? device.login(issued) : false),
+    end: (options: { signal?: AbortSignal } = {}) => world.issuer.end({ ...endInput(), ...options }),
+    prove: (options: Partial<EndInput> = {}) => world.issuer.prove({ ...endInput(), ...options }),
+  };
+}
+
+export function codeOf(promise: Promise<unknown>): Promise<string> {
+  return promise.then(
+    () => 'done',
+    (error: unknown) => (isAppError(error) ? error.code : `not an AppError: ${error}`),
+  );
+}
+
+/** Names that would break out of a quoted name, a literal, a comment, a line or a shell word. */
+export const HOSTILE = [
+  `a"b'c; drop role postgres; --`,
+  '../../etc/passwd',
+  'eve\n\r\u0000\u001b[31m\u202e',
+  '$(touch /tmp/owned) `id`',
+  '日本語 ünï',
+  '$guard$ \\',
+  'x'.repeat(300),
+];
+
+export function issuerContract(name: string, createWorld: () => Promise<World>): void {
+  describe(`${name}: the contract of issuers`, () => {
+    test('a login works from its issue to its end, and the end is proven', async () => {
+      const login = createLogin(await createWorld());
+      await login.issue();
+      expect(await login.works()).toBe(true);
+      await login.end();
+      expect(await login.works()).toBe(false);
+      expect(await login.prove()).toMatchObject({ state: 'proven' });
+    });
+
+    test('the handle is chosen from the subject alone or at random, and issuing twice under it is issuing once', async () => {
+      const login = createLogin(await createWorld());
+      await login.issue();
+      await login.issue();
+      expect(await login.works()).toBe(true);
+      await login.end();
+      expect(await login.prove()).toMatchObject({ state: 'proven' });
+      expect(await login.works()).toBe(false);
+    });
+
+    test('ending twice, and ending what was never issued, are done', async () => {
+      const world = await createWorld();
+      const login = createLogin(world);
+      await login.issue();
+      await login.end();
+      expect(await login.end()).toEqual({ sessionsEnded: 0, leftovers: [] });
+      expect(await login.prove()).toMatchObject({ state: 'proven' });
+      const never = createLogin(world);
+      expect(await never.end()).toEqual({ sessionsEnded: 0, leftovers: [] });
+    });
+
+    test('a live login is never said to be gone', async () => {
+      const login = createLogin(await createWorld());
+      await login.issue();
+      expect((await login.prove()).state).not.toBe('proven');
+      expect(await login.works()).toBe(true);
+      await login.end();
+    });
+
+    test('ending one login leaves another of the same person alone', async () => {
+      const world = await createWorld();
+      const [first, second] = [createLogin(world), createLogin(world)];
+      await first.issue();
+      await second.issue();
+      await first.end();
+      expect(await first.works()).toBe(false);
+      expect(await second.works()).toBe(true);
+      await second.end();
+    });
+
+    test('another issuer’s key material and a role that nobody has are refused', async () => {
+      const world = await createWorld();
+      const foreign: KeyMaterial =
+        world.issuer.kind === 'ssh' ? { kind: 'postgres', verifier: 'x' } : { kind: 'ssh', publicKey: 'x' };
+      const login = createLogin(world, {}, { material: foreign, login: async () => false });
+      expect(await codeOf(login.issue())).toBe('invalid_request');
+      expect(await codeOf(createLogin(world, { role: 'owner' }).issue())).toBe('target_refused');
+    });
+
+    test.each(HOSTILE)('a user and an incident named %j do no harm', async (text) => {
+      const world = await createWorld();
+      const login = createLogin(world, { user: text, incident: text });
+      await login.issue();
+      expect(await login.works()).toBe(true);
+      await login.end();
+      expect(await login.prove()).toMatchObject({ state: 'proven' });
+    });
+
+    test('an aborted call ends at once', async () => {
+      const login = createLogin(await createWorld());
+      expect(await codeOf(login.issue({ signal: AbortSignal.abort() }))).toBe('target_unreachable');
+      expect(await login.works()).toBe(false);
+      expect(await login.end()).toEqual({ sessionsEnded: 0, leftovers: [] });
+    });
+  });
+}
