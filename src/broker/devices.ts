@@ -31,7 +31,9 @@ export interface Devices {
     reply: InviteReply;
     audit: AuditRow;
   }>;
-  /** Counts the guess in its own transaction, so that a failed one is not forgotten. */
+  /** Throws `rate_limited` for an address that has guessed wrongly too often. */
+  refuseGuessing(source: string): Promise<void>;
+  /** A wrong guess, in a transaction of its own: the one that failed is gone. */
   countGuess(source: string): Promise<void>;
   enroll(tx: Tx, body: Enroll): Promise<{ ref: string; audit: AuditRow }>;
   revoke(tx: Tx, by: { actor: Actor; embedded?: EmbeddedRequest }, device: DeviceRow): Promise<AuditRow>;
@@ -73,15 +75,17 @@ export function createDevices(
       return { reply: { url, expiresAt: formatInstant(expiresAt) }, audit };
     },
 
-    async countGuess(source) {
-      const count = await store.write(async (tx) =>
-        tx.countAttempt(`enroll:${source}`, GUESS_WINDOW_MS, await tx.now()),
-      );
-      if (count > GUESSES) {
-        throw new AppError('rate_limited', 'too many enrolments from this address', {
+    async refuseGuessing(source) {
+      const count = await store.read(async (tx) => tx.attempts(`enroll:${source}`, await tx.now()));
+      if (count >= GUESSES) {
+        throw new AppError('rate_limited', 'too many wrong codes from this address', {
           hint: 'wait ten minutes',
         });
       }
+    },
+
+    async countGuess(source) {
+      await store.write(async (tx) => tx.countAttempt(`enroll:${source}`, GUESS_WINDOW_MS, await tx.now()));
     },
 
     async enroll(tx, body) {

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import fastify, { type FastifyInstance, type FastifyRequest, type RouteOptions } from 'fastify';
 import type { Logger } from 'pino';
-import { AppError } from '../protocol/errors.ts';
+import { AppError, isAppError } from '../protocol/errors.ts';
 import { identityStatement } from '../protocol/identity.ts';
 import { createId } from '../protocol/ids.ts';
 import * as m from '../protocol/messages.ts';
@@ -160,15 +160,20 @@ function registerOpenRoutes(app: FastifyInstance, deps: ServerDeps, modules: Mod
     },
     async (request) => {
       const body = request.body as m.Enroll;
-      await modules.devices.countGuess(request.ip);
+      await modules.devices.refuseGuessing(request.ip);
       const { claim } = await authenticateEnrollment(incoming(request), body.signingKey, {
         authority,
         nowMs: await store.now(),
       });
-      const { ref, audit } = await store.write(async (tx) => {
-        await claim(tx);
-        return modules.devices.enroll(tx, body);
-      });
+      const { ref, audit } = await store
+        .write(async (tx) => {
+          await claim(tx);
+          return modules.devices.enroll(tx, body);
+        })
+        .catch(async (error: unknown) => {
+          if (isAppError(error, 'invite_invalid')) await modules.devices.countGuess(request.ip);
+          throw error;
+        });
       const device = await store.read((tx) => tx.device(ref));
       if (!device) throw new AppError('internal', 'the device has vanished');
       return {

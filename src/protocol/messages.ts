@@ -14,7 +14,9 @@ const oneOf = <const T extends readonly string[]>(...values: T) =>
 export const Name = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._@/+-]{0,127}$' });
 export const PartName = Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,39}$' });
 export const Instant = Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z$' });
-export const Text = (maxLength: number) => Type.String({ minLength: 1, maxLength });
+/** No control characters: they have no business in words, and PostgreSQL cannot store NUL. */
+export const Text = (maxLength: number) =>
+  Type.String({ minLength: 1, maxLength, pattern: '^[^\\u0000-\\u001f\\u007f]+$' });
 const Seconds = Type.Integer({ minimum: 1, maximum: 366 * 86_400 });
 
 export const Target = strict({ resource: PartName, role: PartName });
@@ -76,6 +78,8 @@ export const Identity = strict({
   publicUrl: Type.String(),
   version: Type.String(),
   time: SignedTime,
+  /** By the identity key, over `identityStatement` (protocol/identity.ts). base64url. */
+  signature: Type.String(),
 });
 export type Identity = Static<typeof Identity>;
 

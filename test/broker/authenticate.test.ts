@@ -177,6 +177,7 @@ describe('a body', () => {
       JSON.stringify({ ...INCIDENT, id: "x'; DROP TABLE incidents;--" }),
       'invalid_request',
     ],
+    ['a title with NUL', JSON.stringify({ ...INCIDENT, title: 'a\u0000b' }), 'invalid_request'],
     ['a service that nobody knows', JSON.stringify({ ...INCIDENT, service: 'nothing' }), 'not_found'],
     ['a priority that does not exist', JSON.stringify({ ...INCIDENT, priority: 'P9' }), 'invalid_request'],
   ])('with %s is refused', async (_name, body, code) => {
@@ -209,11 +210,32 @@ describe('an invitation', () => {
     expect((await other.enroll(invitation)).status).toBe(200);
   });
 
+  it('that was answered into the void is answered again to the same key', async () => {
+    const invitation = await installation.invite('ben');
+    const device = new TestDevice(installation.url);
+    const [first, second] = [await device.enroll(invitation), await device.enroll(invitation)];
+    expect([first.status, second.status]).toEqual([200, 200]);
+    expect(second.result.device.id).toBe(first.result.device.id);
+    expect(second.audit?.receipt.index).toBe(first.audit?.receipt.index);
+  });
+
   it('is given out by a device for its own person only, and all devices are told', async () => {
     const { result } = await dora.post<{ url: string }>('/v1/devices/invite');
     const next = new TestDevice(installation.url);
     expect((await next.enroll(result.url)).result.user).toBe('dora');
     const { notices } = (await dora.get<Me>('/v1/me')).result;
     expect(notices.some(({ text }) => text.includes(next.id))).toBe(true);
+  });
+
+  it('cannot be guessed for long from one address', async () => {
+    const other = await install();
+    await other.start();
+    const good = await other.invite('ben');
+    const guess = (i: number) => good.replace(/#.{26}/, `#${String(i).padStart(26, '0')}`);
+    const codes: (string | undefined)[] = [];
+    for (let i = 0; i < 12; i++) codes.push((await new TestDevice(other.url).enroll(guess(i))).error?.code);
+    expect(codes[0]).toBe('invite_invalid');
+    expect(codes.at(-1)).toBe('rate_limited');
+    expect((await new TestDevice(other.url).enroll(good)).error?.code).toBe('rate_limited');
   });
 });

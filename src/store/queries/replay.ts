@@ -1,0 +1,93 @@
+import { sql } from 'kysely';
+import { createRowCodec } from '../columns.ts';
+import type { QueryContext } from '../dialect.ts';
+import type { IdempotencyRow } from '../rows.ts';
+import type { ReadTx, Tx } from '../store.ts';
+
+/** What makes a message count once: nonces, idempotency keys, counted attempts. All of it is short-lived and swept. */
+const IDEMPOTENCY_KEPT_MS = 24 * 60 * 60_000;
+/** Sweeping more than one at a time, now and then, costs less than sweeping at each call and keeps up all the same. */
+const SWEEP_CHANCE = 1 / 16;
+const SWEEP_BATCH = 200;
+
+const idempotency = createRowCodec<IdempotencyRow>({});
+
+export function readReplay({ db }: QueryContext) {
+  return {
+    async idempotency(deviceId, key) {
+      const found = await db
+        .selectFrom('idempotency')
+        .selectAll()
+        .where('device_id', '=', deviceId)
+        .where('key', '=', key)
+        .executeTakeFirst();
+      return found && idempotency.toRow(found);
+    },
+    async attempts(key, nowMs) {
+      const found = await db
+        .selectFrom('attempts')
+        .select('count')
+        .where('key', '=', key)
+        .where('ends_at', '>', nowMs)
+        .executeTakeFirst();
+      return found?.count ?? 0;
+    },
+  } satisfies Partial<ReadTx>;
+}
+
+export function writeReplay(context: QueryContext) {
+  const { db } = context;
+  return {
+    async claimNonce(keyId, nonce, expiresAt, nowMs) {
+      await sweep(context, nonces, nowMs);
+      const { numInsertedOrUpdatedRows } = await db
+        .insertInto('nonces')
+        .values({ key_id: keyId, nonce, expires_at: expiresAt })
+        .onConflict((conflict) => conflict.columns(['key_id', 'nonce']).doNothing())
+        .executeTakeFirstOrThrow();
+      return numInsertedOrUpdatedRows === 1n;
+    },
+    async insertIdempotency(row) {
+      await sweep(context, replies, row.createdAt - IDEMPOTENCY_KEPT_MS);
+      await db.insertInto('idempotency').values(idempotency.toColumns(row)).execute();
+    },
+    async countAttempt(key, windowMs, nowMs) {
+      await sweep(context, attempts, nowMs);
+      const { count } = await db
+        .insertInto('attempts')
+        .values({ key, started_at: nowMs, ends_at: nowMs + windowMs, count: 1 })
+        .onConflict((conflict) =>
+          conflict.column('key').doUpdateSet({
+            count: sql`case when attempts.ends_at <= excluded.started_at then 1 else attempts.count + 1 end`,
+            started_at: sql`case when attempts.ends_at <= excluded.started_at then excluded.started_at else attempts.started_at end`,
+            ends_at: sql`case when attempts.ends_at <= excluded.started_at then excluded.ends_at else attempts.ends_at end`,
+          }),
+        )
+        .returning('count')
+        .executeTakeFirstOrThrow();
+      return count;
+    },
+  } satisfies Partial<Tx>;
+}
+
+const nonces = { table: 'nonces', keys: ['key_id', 'nonce'], until: 'expires_at' } as const;
+const replies = { table: 'idempotency', keys: ['device_id', 'key'], until: 'created_at' } as const;
+const attempts = { table: 'attempts', keys: ['key'], until: 'ends_at' } as const;
+
+/** Now and then drops a batch of rows whose `until` is past. Rows that another sweep holds are left to it. */
+async function sweep(
+  { db, dialect }: QueryContext,
+  { table, keys, until }: typeof nonces | typeof replies | typeof attempts,
+  beforeMs: number,
+): Promise<void> {
+  if (Math.random() >= SWEEP_CHANCE) return;
+  const key = sql.join(keys.map((name) => sql.ref(name)));
+  const skipLocked = dialect.rowLocks ? sql` for update skip locked` : sql``;
+  await sql`
+    with old as (
+      select ${key} from ${sql.table(table)} where ${sql.ref(until)} < ${beforeMs}
+      order by ${sql.ref(until)} limit ${SWEEP_BATCH}${skipLocked}
+    )
+    delete from ${sql.table(table)} where (${key}) in (select ${key} from old)
+  `.execute(db);
+}

@@ -1,0 +1,43 @@
+import type { Columns } from './columns.ts';
+import type {
+  ApprovalRow,
+  CredentialRow,
+  DeviceRow,
+  GrantRow,
+  IdempotencyRow,
+  IncidentRow,
+  InviteRow,
+  JobRow,
+  RequestRow,
+  RevocationRow,
+} from './rows.ts';
+
+/** The tables as the migrations leave them. Indexes and constraints: migrations/. */
+export interface Schema {
+  devices: Columns<DeviceRow>;
+  invites: Columns<InviteRow>;
+  nonces: { key_id: string; nonce: string; expires_at: number };
+  idempotency: Columns<IdempotencyRow>;
+  attempts: { key: string; started_at: number; ends_at: number; count: number };
+  incidents: Columns<IncidentRow>;
+  requests: Columns<RequestRow>;
+  approvals: Columns<ApprovalRow>;
+  grants: Columns<GrantRow>;
+  grant_incidents: { grant_id: string; incident: string };
+  credentials: Columns<CredentialRow>;
+  revocation_lists: { list: string; number: number };
+  revocations: Columns<RevocationRow>;
+  jobs: JobColumns;
+  /** One row: the number of entries. Its lock is what makes the log gapless. */
+  audit_head: { id: number; size: number };
+  audit_entries: { number: number; at: number; event: string; entry: string };
+  audit_nodes: { level: number; number: number; hash: Uint8Array };
+  audit_subjects: { value: string; number: number };
+  store_migrations: { name: string; applied_at: number };
+}
+
+/** `next_*`: the job that was asked for while this one was taken; see queries/jobs.ts. */
+export interface JobColumns extends Columns<JobRow> {
+  next_id: string | null;
+  next_due_at: number | null;
+}

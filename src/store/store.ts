@@ -1,0 +1,190 @@
+import type { NodeRef } from '../audit/merkle.ts';
+import type { Json } from '../protocol/canonical-json.ts';
+import type {
+  ApprovalRow,
+  AuditRow,
+  CredentialRow,
+  CredentialState,
+  DeviceRow,
+  GrantRow,
+  IdempotencyRow,
+  IncidentRow,
+  InviteRow,
+  JobRow,
+  RequestRow,
+  RevocationRow,
+} from './rows.ts';
+
+/**
+ * Where the broker keeps everything. Two implementations, one contract, one test suite: SQLite (embedded) and PostgreSQL
+ * (several brokers on one store).
+ *
+ * Consistency. `write` runs its function in a serializable-strength transaction: on SQLite `begin immediate`; on
+ * PostgreSQL writers of one row queue on its lock (`for update`) and the audit log is appended under one lock, so entries
+ * have no gaps. A transaction that lost against another is run again from the start: its function must have no effects
+ * but its writes. Nothing of a failed transaction remains. A call that rejected fails its transaction even if it was caught;
+ * all calls must be awaited before the function resolves. Append to the audit log last: its lock is held from there to the end.
+ *
+ * Errors. What the function throws passes through. `conflict`: a unique key was taken (catch it outside of `write`).
+ * `not_found`: an `update…` met no row. `busy`: it lost against others too often. `disk_full`. All else: `internal`, with cause.
+ *
+ * Durability. When `write` resolves, a power cut loses nothing of it. When it rejects with `AppError('internal')` after
+ * the commit was sent, the outcome is unknown to the caller; every operation that matters is idempotent for that reason.
+ *
+ * Time. `now()` is the store's clock: on PostgreSQL the database's, so that several brokers agree; on SQLite the one
+ * passed in at opening.
+ */
+export interface Store {
+  readonly dialect: 'sqlite' | 'postgres';
+  now(): Promise<number>;
+  write<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
+  /** A consistent view; throws if the function writes. */
+  read<T>(work: (tx: ReadTx) => Promise<T>): Promise<T>;
+  /** Versions applied by this call, oldest first. */
+  migrate(): Promise<readonly string[]>;
+  /** Throws `config_invalid` if migrations are missing (older store) or unknown (newer store). */
+  checkMigrations(): Promise<void>;
+  /** SQLite: an online copy of the database file. PostgreSQL: throws `usage` naming pg_dump. */
+  backup(file: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface ReadTx {
+  now(): Promise<number>;
+
+  device(id: string): Promise<DeviceRow | undefined>;
+  deviceByKeyId(keyId: string): Promise<DeviceRow | undefined>;
+  devicesOf(user: string): Promise<readonly DeviceRow[]>;
+  activeDevices(): Promise<readonly DeviceRow[]>;
+  invite(codeHash: string): Promise<InviteRow | undefined>;
+
+  incident(id: string): Promise<IncidentRow | undefined>;
+  incidents(filter: {
+    state?: 'open' | 'resolved';
+    service?: string;
+    limit: number;
+  }): Promise<readonly IncidentRow[]>;
+
+  request(id: string): Promise<RequestRow | undefined>;
+  requests(filter: {
+    user?: string;
+    state?: RequestRow['state'];
+    limit: number;
+  }): Promise<readonly RequestRow[]>;
+  approvals(requestId: string): Promise<readonly ApprovalRow[]>;
+
+  grant(id: string): Promise<GrantRow | undefined>;
+  /** Newest first. */
+  grants(filter: GrantFilter): Promise<readonly GrantRow[]>;
+  incidentsOf(grantId: string): Promise<readonly string[]>;
+
+  credential(id: string): Promise<CredentialRow | undefined>;
+  credentials(filter: {
+    grantId?: string;
+    deviceId?: string;
+    kind?: string;
+    handle?: string;
+    states?: readonly CredentialState[];
+    limit: number;
+  }): Promise<readonly CredentialRow[]>;
+
+  revocations(list: string): Promise<{ number: number; entries: readonly RevocationRow[] }>;
+  idempotency(deviceId: string, key: string): Promise<IdempotencyRow | undefined>;
+  /** Attempts counted under `key` in the window that is open now. */
+  attempts(key: string, nowMs: number): Promise<number>;
+
+  auditSize(): Promise<number>;
+  auditNodes(refs: readonly NodeRef[]): Promise<readonly Uint8Array[]>;
+  auditEntries(from: number, limit: number): Promise<readonly AuditRow[]>;
+  /** Newest first. `subject` is any string in an entry's subject; `fromMs` is included, `toMs` is not. */
+  auditSearch(filter: {
+    event?: string;
+    subject?: string;
+    fromMs?: number;
+    toMs?: number;
+    limit: number;
+  }): Promise<readonly AuditRow[]>;
+
+  countJobs(): Promise<readonly { kind: string; count: number; oldestDueAt: number }[]>;
+}
+
+export interface GrantFilter {
+  user?: string;
+  resource?: string;
+  role?: string;
+  incident?: string;
+  requestId?: string;
+  state?: GrantRow['state'];
+  limit: number;
+}
+
+export interface Tx extends ReadTx {
+  insertDevice(row: DeviceRow): Promise<void>;
+  updateDevice(
+    id: string,
+    change: Partial<Pick<DeviceRow, 'state' | 'revokedAt' | 'lastSeenAt'>>,
+  ): Promise<void>;
+  insertInvite(row: InviteRow): Promise<void>;
+  /** Marks it used; false if it was used already, expired or unknown. */
+  useInvite(codeHash: string, deviceId: string, nowMs: number): Promise<boolean>;
+  /** False if this nonce was seen for this key; otherwise it is kept until `expiresAt`. Old ones are swept here. */
+  claimNonce(keyId: string, nonce: string, expiresAt: number, nowMs: number): Promise<boolean>;
+  /** Kept for a day; older ones are swept here. Throws `conflict` if this key was used. */
+  insertIdempotency(row: IdempotencyRow): Promise<void>;
+  /** Counts attempts under `key` within the window that started last; returns the count with this one. */
+  countAttempt(key: string, windowMs: number, nowMs: number): Promise<number>;
+
+  insertIncident(row: IncidentRow): Promise<void>;
+  updateIncident(id: string, change: Partial<Omit<IncidentRow, 'id'>>): Promise<void>;
+
+  insertRequest(row: RequestRow): Promise<void>;
+  /** Only from `pending`; false if it was not pending any more. */
+  settleRequest(
+    id: string,
+    change: Pick<RequestRow, 'state' | 'decidedAt' | 'outcome'> & { durationSeconds?: number },
+  ): Promise<boolean>;
+  /** False if this approver has answered this request already. */
+  insertApproval(row: ApprovalRow): Promise<boolean>;
+
+  insertGrant(row: GrantRow, incidents: readonly string[]): Promise<void>;
+  /** Reads a grant and holds it until the transaction ends, so that issuing and ending cannot pass each other. */
+  lockGrant(id: string): Promise<GrantRow | undefined>;
+  /** Holds all of (user, resource, role): the door through which one person's grants on one role are made. */
+  lockTarget(user: string, resource: string, role: string): Promise<void>;
+  updateGrant(
+    id: string,
+    change: Partial<
+      Pick<GrantRow, 'endsAt' | 'extensions' | 'state' | 'endCause' | 'endedAt' | 'shiftEndsAt'>
+    >,
+  ): Promise<void>;
+  addIncident(grantId: string, incident: string): Promise<void>;
+
+  insertCredential(row: CredentialRow): Promise<void>;
+  /** Compare and set on the state; false if it was in none of `from`. */
+  moveCredential(
+    id: string,
+    from: readonly CredentialState[],
+    change: Partial<Omit<CredentialRow, 'id' | 'grantId' | 'deviceId' | 'kind' | 'handle' | 'createdAt'>>,
+  ): Promise<boolean>;
+
+  /** Adds serials to a revocation list (known ones stay as they are) and returns its number, raised if any was new. */
+  addRevocations(list: string, entries: readonly { serial: string; expiresAt: number }[]): Promise<number>;
+  /** Drops entries that expired before `beforeMs`; the number does not change. */
+  sweepRevocations(list: string, beforeMs: number): Promise<void>;
+
+  /**
+   * One job per (kind, subject): a free one moves to the earlier `dueAt`. While one is taken, what is asked for becomes a new
+   * job (with the new id) when that one is finished, and brings its next try forward when it is retried: nothing gets lost.
+   */
+  insertJob(job: { id: string; kind: string; subject: string; dueAt: number }): Promise<void>;
+  /** Takes up to `limit` due jobs for `leaseMs` (`skip locked` on PostgreSQL). `attempts` counts this taking. */
+  takeJobs(nowMs: number, leaseMs: number, limit: number): Promise<readonly JobRow[]>;
+  /** Only while still leased by this taking (`attempts` unchanged); false otherwise. */
+  finishJob(id: string, attempts: number): Promise<boolean>;
+  retryJob(id: string, attempts: number, dueAt: number, error: string): Promise<boolean>;
+
+  /** Appends one entry as number `auditSize()`; `build` gets that number and the transaction's time. */
+  appendAudit(
+    build: (index: number, nowMs: number) => { event: string; subject: Json; bytes: Uint8Array },
+  ): Promise<AuditRow>;
+}

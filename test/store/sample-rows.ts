@@ -1,0 +1,113 @@
+import { randomBytes } from 'node:crypto';
+import { canonicalJson } from '../../src/protocol/canonical-json.ts';
+import type { CredentialRow, DeviceRow, GrantRow, IncidentRow, RequestRow } from '../../src/store/rows.ts';
+import type { Tx } from '../../src/store/store.ts';
+
+/** Any instant: what is stored comes back, whatever the clock says. */
+export const T0 = 1_753_000_000_000;
+
+export const unique = (prefix: string): string => `${prefix}_${randomBytes(6).toString('hex')}`;
+
+export const sampleDevice = (change: Partial<DeviceRow> = {}): DeviceRow => ({
+  id: unique('dev'),
+  user: unique('ada'),
+  name: 'Ada\'s "laptop"; drop table devices; -- \u202e',
+  keyId: unique('key'),
+  signingKey: 'ed25519:AAAA',
+  sealingKey: 'x25519:BBBB',
+  keystore: 'keychain',
+  state: 'active',
+  createdAt: T0,
+  revokedAt: null,
+  lastSeenAt: null,
+  ...change,
+});
+
+export const sampleIncident = (change: Partial<IncidentRow> = {}): IncidentRow => ({
+  id: unique('P1'),
+  source: 'manual',
+  state: 'open',
+  priority: 'P1',
+  service: 'orders',
+  title: 'orders are slow',
+  declaredBy: 'grace',
+  startedAt: T0,
+  resolvedAt: null,
+  resolvedBy: null,
+  ...change,
+});
+
+export const sampleRequest = (change: Partial<RequestRow> = {}): RequestRow => ({
+  id: unique('req'),
+  user: unique('ada'),
+  deviceId: 'dev_1',
+  state: 'pending',
+  targets: [{ resource: 'db-replica', role: 'read' }],
+  incident: 'P1-123',
+  reason: null,
+  durationSeconds: 7200,
+  digest: 'ab'.repeat(32),
+  decision: { effect: 'ask', facts: { onCall: { known: false, value: null, ageSeconds: 0 } } },
+  chains: [],
+  createdAt: T0,
+  expiresAt: T0 + 600_000,
+  decidedAt: null,
+  outcome: null,
+  ...change,
+});
+
+export const sampleGrant = (change: Partial<GrantRow> = {}): GrantRow => ({
+  id: unique('gr'),
+  requestId: unique('req'),
+  user: unique('ada'),
+  resource: 'db-replica',
+  role: 'read',
+  state: 'active',
+  via: 'policy',
+  startsAt: T0,
+  endsAt: T0 + 7_200_000,
+  hardEndsAt: T0 + 14_400_000,
+  extensions: 0,
+  shiftEndsAt: null,
+  endCause: null,
+  endedAt: null,
+  ...change,
+});
+
+/** Needs the grant and the device that it names. */
+export const sampleCredential = (change: Partial<CredentialRow> = {}): CredentialRow => ({
+  id: unique('cr'),
+  grantId: 'gr_1',
+  deviceId: 'dev_1',
+  kind: 'postgres',
+  handle: unique('oncall'),
+  state: 'issuing',
+  target: { type: 'postgres', host: 'db.example.com', roles: { read: {} } },
+  publicPart: null,
+  createdAt: T0,
+  leaseUntil: T0 + 30_000,
+  expiresAt: T0 + 300_000,
+  endCause: null,
+  endingAt: null,
+  endedAt: null,
+  proof: null,
+  ...change,
+});
+
+/** A grant with the device that holds it. */
+export async function insertHolder(tx: Tx): Promise<{ grant: GrantRow; device: DeviceRow }> {
+  const device = sampleDevice();
+  const grant = sampleGrant({ user: device.user });
+  await tx.insertDevice(device);
+  await tx.insertGrant(grant, []);
+  return { grant, device };
+}
+
+/** Appends an entry about `subject` in the form that the broker uses. */
+export function appendEntry(tx: Tx, event: string, subject: Record<string, string> = {}) {
+  return tx.appendAudit((index, at) => ({
+    event,
+    subject,
+    bytes: new TextEncoder().encode(canonicalJson({ index, at, event, subject })),
+  }));
+}
