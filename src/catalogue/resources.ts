@@ -1,0 +1,142 @@
+import type { Node } from 'yaml';
+import { isName, isPartName } from '../protocol/names.ts';
+import { type Fields, readFields } from './fields.ts';
+import { NAME_FORM, readNamed } from './people.ts';
+import { POSTGRES_KEYS, readPostgres } from './postgres-settings.ts';
+import type { Reader } from './read.ts';
+import { readSsh, SSH_KEYS } from './ssh-settings.ts';
+import type { Resource, TargetKind, TargetSettings } from './types.ts';
+
+export const PART_FORM = 'a name: small letters, digits and -, at most 40';
+const COMMON_KEYS = [
+  'description',
+  'type',
+  'service',
+  'environment',
+  'sensitivity',
+  'defaultRole',
+  'session',
+  'credential',
+  'roles',
+];
+const KINDS: Record<
+  TargetKind,
+  { keys: readonly string[]; credentialSeconds: number; maxCredentialSeconds: number }
+> = {
+  postgres: { keys: POSTGRES_KEYS, credentialSeconds: 600, maxCredentialSeconds: 3600 },
+  // sshd never asks again, so a certificate lives no longer than its revocation may take to arrive.
+  ssh: { keys: SSH_KEYS, credentialSeconds: 300, maxCredentialSeconds: 300 },
+};
+const SESSION = { defaultSeconds: 2 * 3600, maxSeconds: 4 * 3600, maxExtensions: 4 };
+const LONGEST_SESSION_SECONDS = 24 * 3600;
+const MOST_EXTENSIONS = 100;
+
+export function readResources(
+  reader: Reader,
+  node: Node | undefined,
+  services: ReadonlySet<string>,
+): Map<string, Resource> {
+  const resources = new Map<string, Resource>();
+  for (const { key, value } of readNamed(reader, node, 'resources', isPartName, PART_FORM)) {
+    const resource = readResource(reader, key.value, value, services);
+    if (resource !== undefined) resources.set(key.value, resource);
+  }
+  return resources;
+}
+
+function readResource(
+  reader: Reader,
+  id: string,
+  node: Node,
+  services: ReadonlySet<string>,
+): Resource | undefined {
+  const path = `resources.${id}`;
+  const kind = readKind(reader, node, path);
+  if (kind === undefined) return undefined;
+  const fields = readFields(reader, node, path, [...COMMON_KEYS, ...KINDS[kind].keys]);
+  if (fields === undefined) return undefined;
+  const service = fields.requiredText('service');
+  if (service !== undefined) reader.existing(service, 'service', services);
+  const environment = fields.requiredMatching('environment', isName, NAME_FORM);
+  fields.required('sensitivity', (sensitivity) => sensitivity);
+  const sensitivity = fields.choice('sensitivity', ['low', 'medium', 'high']);
+  const session = readSession(fields);
+  const target = kind === 'postgres' ? readPostgres(fields) : readSsh(fields);
+  const defaultRole = readDefaultRole(fields, target);
+  const credentialSeconds = readCredential(fields, kind, session.maxSeconds);
+  if (!service || !environment || !sensitivity || !target || defaultRole === undefined) return undefined;
+  return {
+    id,
+    description: fields.text('description')?.value,
+    service: service.value,
+    environment: environment.value,
+    sensitivity: sensitivity.value,
+    defaultRole,
+    roles: [...target.roles.keys()],
+    session,
+    credentialSeconds,
+    target,
+  };
+}
+
+/** The kind decides which keys are known, so it is read before them. */
+function readKind(reader: Reader, node: Node, path: string): TargetKind | undefined {
+  const entries = reader.entries(node, path);
+  if (entries === undefined) return undefined;
+  const type = entries.find(({ key }) => key.value === 'type');
+  if (type === undefined) return reader.error(node, `${path} has no type`, 'add type: postgres or type: ssh');
+  const text = reader.text(type.value, `${path}.type`);
+  if (text === undefined) return undefined;
+  if (text === 'postgres' || text === 'ssh') return text;
+  reader.existing({ value: text, node: type.value }, 'resource type', Object.keys(KINDS));
+  return undefined;
+}
+
+function readSession(fields: Fields): Resource['session'] {
+  const { reader } = fields;
+  const session = fields.optional('session', (node, path) =>
+    readFields(reader, node, path, ['default', 'max', 'maxExtensions']),
+  )?.value;
+  if (session === undefined) return SESSION;
+  const max = session.duration('max');
+  const maxSeconds = max?.value ?? SESSION.maxSeconds;
+  if (max !== undefined && maxSeconds > LONGEST_SESSION_SECONDS) {
+    reader.error(max.node, `${session.path}.max is longer than 24h`);
+  }
+  const chosen = session.duration('default');
+  const defaultSeconds = chosen?.value ?? Math.min(SESSION.defaultSeconds, maxSeconds);
+  if (chosen !== undefined && defaultSeconds > maxSeconds) {
+    reader.error(
+      chosen.node,
+      `${session.path}.default is longer than its max`,
+      'raise max, or lower default',
+    );
+  }
+  const extensions = session.integer('maxExtensions', 0, MOST_EXTENSIONS);
+  return { defaultSeconds, maxSeconds, maxExtensions: extensions?.value ?? SESSION.maxExtensions };
+}
+
+function readCredential(fields: Fields, kind: TargetKind, maxSessionSeconds: number): number {
+  const { credentialSeconds, maxCredentialSeconds } = KINDS[kind];
+  const credential = fields.duration('credential');
+  if (credential === undefined) return Math.min(credentialSeconds, maxSessionSeconds);
+  if (credential.value > maxSessionSeconds) {
+    fields.reader.error(credential.node, `${fields.path}.credential is longer than the longest session`);
+  }
+  if (credential.value > maxCredentialSeconds) {
+    const most = `${maxCredentialSeconds / 60}m`;
+    fields.reader.error(
+      credential.node,
+      `${fields.path}.credential is longer than ${most}`,
+      `write ${most} or less`,
+    );
+  }
+  return credential.value;
+}
+
+function readDefaultRole(fields: Fields, target: TargetSettings | undefined): string | undefined {
+  const roles = [...(target?.roles.keys() ?? [])];
+  const chosen = fields.text('defaultRole');
+  if (chosen === undefined) return roles[0];
+  return target === undefined || fields.reader.existing(chosen, 'role', roles) ? chosen.value : undefined;
+}

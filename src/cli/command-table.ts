@@ -1,0 +1,223 @@
+/**
+ * Every command's name and one line about it, without loading any: what `--help` prints and where the parser finds the one
+ * file to load. Sections and order are those of the help page.
+ */
+import type { AnyCommand } from './command.ts';
+
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  readonly aliases?: readonly string[];
+  /** A command itself, or (`children`) a word that other commands stand behind. */
+  readonly load?: () => Promise<AnyCommand>;
+  readonly children?: readonly CommandEntry[];
+}
+
+export interface CommandSection {
+  readonly title: string;
+  readonly commands: readonly CommandEntry[];
+}
+
+export const sections: readonly CommandSection[] = [
+  {
+    title: 'Access',
+    commands: [
+      {
+        name: 'request',
+        summary: 'ask for access to one or more resources',
+        load: async () => (await import('./commands/request.ts')).requestCommand,
+      },
+      {
+        name: 'run',
+        summary: 'run a command with access to its targets',
+        aliases: ['exec'],
+        load: async () => (await import('./commands/run.ts')).runCommand,
+      },
+      {
+        name: 'status',
+        summary: 'what you hold right now (reads a local file)',
+        aliases: ['ls'],
+        load: async () => (await import('./commands/status.ts')).statusCommand,
+      },
+      {
+        name: 'grants',
+        summary: 'your grants at the broker',
+        load: async () => (await import('./commands/grants.ts')).grantsCommand,
+      },
+      {
+        name: 'renew',
+        summary: 'refresh a credential and extend its session window',
+        load: async () => (await import('./commands/renew.ts')).renewCommand,
+      },
+      {
+        name: 'release',
+        summary: 'give access back before it ends',
+        load: async () => (await import('./commands/release.ts')).releaseCommand,
+      },
+      {
+        name: 'credential',
+        summary: 'print a credential for another tool',
+        load: async () => (await import('./commands/credential.ts')).credentialCommand,
+      },
+      {
+        name: 'resources',
+        summary: 'what can be asked for',
+        load: async () => (await import('./commands/resources.ts')).resourcesCommand,
+      },
+      {
+        name: 'explain',
+        summary: 'why a request is granted, asked or denied',
+        load: async () => (await import('./commands/explain.ts')).explainCommand,
+      },
+    ],
+  },
+  {
+    title: 'Requests and approvals',
+    commands: [
+      {
+        name: 'wait',
+        summary: 'wait for the answer to a request',
+        load: async () => (await import('./commands/wait.ts')).waitCommand,
+      },
+      {
+        name: 'cancel',
+        summary: 'withdraw a pending request',
+        load: async () => (await import('./commands/cancel.ts')).cancelCommand,
+      },
+      {
+        name: 'approvals',
+        summary: 'requests that wait for your answer',
+        load: async () => (await import('./commands/approvals.ts')).approvalsCommand,
+      },
+      {
+        name: 'approve',
+        summary: 'approve a request',
+        load: async () => (await import('./commands/approve.ts')).approveCommand,
+      },
+      {
+        name: 'deny',
+        summary: 'deny a request',
+        load: async () => (await import('./commands/deny.ts')).denyCommand,
+      },
+      {
+        name: 'revoke',
+        summary: "end other people's access",
+        load: async () => (await import('./commands/revoke.ts')).revokeCommand,
+      },
+      {
+        name: 'incident',
+        summary: 'declare, list, show and resolve incidents',
+        children: [
+          {
+            name: 'declare',
+            summary: 'open an incident',
+            load: async () => (await import('./commands/incident-declare.ts')).incidentDeclareCommand,
+          },
+          {
+            name: 'list',
+            summary: 'open incidents',
+            load: async () => (await import('./commands/incident-list.ts')).incidentListCommand,
+          },
+          {
+            name: 'show',
+            summary: 'one incident',
+            load: async () => (await import('./commands/incident-show.ts')).incidentShowCommand,
+          },
+          {
+            name: 'resolve',
+            summary: 'close an incident',
+            load: async () => (await import('./commands/incident-resolve.ts')).incidentResolveCommand,
+          },
+        ],
+      },
+    ],
+  },
+  {
+    title: 'This device',
+    commands: [
+      {
+        name: 'enroll',
+        summary: 'register this device with an invitation',
+        load: async () => (await import('./commands/enroll.ts')).enrollCommand,
+      },
+      {
+        name: 'whoami',
+        summary: 'who you are to the broker, and your shifts',
+        load: async () => (await import('./commands/whoami.ts')).whoamiCommand,
+      },
+      {
+        name: 'devices',
+        summary: 'list, revoke and add your devices',
+        children: [
+          {
+            name: 'list',
+            summary: 'your devices',
+            load: async () => (await import('./commands/devices-list.ts')).devicesListCommand,
+          },
+          {
+            name: 'revoke',
+            summary: 'revoke a device',
+            load: async () => (await import('./commands/devices-revoke.ts')).devicesRevokeCommand,
+          },
+          {
+            name: 'add',
+            summary: 'print an invitation for your next device',
+            load: async () => (await import('./commands/devices-add.ts')).devicesAddCommand,
+          },
+        ],
+      },
+    ],
+  },
+  {
+    title: 'Audit and operation',
+    commands: [
+      {
+        name: 'audit',
+        summary: 'list, export and verify the audit log',
+        children: [
+          {
+            name: 'list',
+            summary: 'the newest entries',
+            load: async () => (await import('./commands/audit-list.ts')).auditListCommand,
+          },
+          {
+            name: 'export',
+            summary: 'write the log to a file',
+            load: async () => (await import('./commands/audit-export.ts')).auditExportCommand,
+          },
+          {
+            name: 'verify',
+            summary: 'verify an exported log, offline',
+            load: async () => (await import('./commands/audit-verify.ts')).auditVerifyCommand,
+          },
+        ],
+      },
+      {
+        name: 'broker',
+        summary: 'set up and run a broker',
+        children: brokerEntries(),
+      },
+    ],
+  },
+];
+
+type BrokerCommandName = keyof typeof import('./commands/broker.ts')['brokerCommands'];
+
+function brokerEntries(): CommandEntry[] {
+  const entry = (command: BrokerCommandName, name: string, summary: string): CommandEntry => ({
+    name,
+    summary,
+    load: async () => (await import('./commands/broker.ts')).brokerCommands[command],
+  });
+  return [
+    entry('init', 'init', 'write a new broker directory and print the first invitation'),
+    entry('check', 'check', 'validate configuration, catalogue and policies'),
+    entry('serve', 'serve', 'run the broker'),
+    entry('invite', 'invite', 'print an invitation for a person'),
+    entry('target', 'target', 'what a resource needs from its admin, and whether it has it'),
+    entry('migrate', 'migrate', 'bring the store up to date'),
+    entry('backup', 'backup', 'write a backup'),
+    entry('restore', 'restore', 'restore a backup'),
+    { name: 'rotate', summary: 'rotate keys', children: [entry('rotateTls', 'tls', 'a new TLS key')] },
+  ];
+}

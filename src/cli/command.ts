@@ -1,0 +1,104 @@
+/**
+ * The shape of a command, after gh: `declare` names arguments and options, `read` turns what was typed into typed options
+ * and refuses what makes no sense, `run` does the work. The three are apart so that each is tested alone; a command's file
+ * is loaded only when that command was asked for.
+ */
+import type { Command } from 'commander';
+import { parseDuration } from '../protocol/durations.ts';
+import { AppError } from '../protocol/errors.ts';
+import { parseTarget } from '../protocol/names.ts';
+import type { Context } from './context.ts';
+
+/** What the parser found. `rest` is what followed `--`, undefined where there was no `--`. */
+export interface Typed {
+  readonly args: readonly string[];
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly rest: readonly string[] | undefined;
+}
+
+export interface CommandSpec<Options> {
+  /** Names arguments and options on commander's command; nothing else. */
+  declare(command: Command): void;
+  /** Throws AppError `usage`. */
+  read(typed: Typed): Options;
+  run(context: Context, options: Options): Promise<void>;
+}
+
+/** A command whose options' type is nobody else's business. */
+export interface AnyCommand {
+  declare(command: Command): void;
+  prepare(typed: Typed): { readonly options: unknown; run(context: Context): Promise<void> };
+}
+
+export function defineCommand<Options>(spec: CommandSpec<Options>): AnyCommand {
+  return {
+    declare: (command) => spec.declare(command),
+    prepare: (typed) => {
+      const options = spec.read(typed);
+      return { options, run: (context) => spec.run(context, options) };
+    },
+  };
+}
+
+// Reading ------------------------------------------------------------------------------------------------------------
+
+export function textOption(typed: Typed, name: string): string | undefined {
+  const value = typed.options[name];
+  if (typeof value !== 'string') return undefined;
+  if (value === '') throw new AppError('usage', `--${kebab(name)} is empty`);
+  return value;
+}
+
+/** Throws `usage` that names the missing flag: nothing is asked where nobody can answer. */
+export function requiredOption(typed: Typed, name: string, example: string): string {
+  const value = textOption(typed, name);
+  if (value === undefined) {
+    throw new AppError('usage', `--${kebab(name)} is missing`, { hint: `add --${kebab(name)} ${example}` });
+  }
+  return value;
+}
+
+export function flagOption(typed: Typed, name: string): boolean {
+  return typed.options[name] === true;
+}
+
+/** Whole seconds of `90s`, `2h`, `1h30m`. */
+export function durationOption(typed: Typed, name: string): number | undefined {
+  const text = textOption(typed, name);
+  if (text === undefined) return undefined;
+  const seconds = parseDuration(text);
+  if (seconds === undefined) {
+    throw new AppError('usage', `not a duration: --${kebab(name)} ${text}`, {
+      hint: 'write it like 90s, 45m, 2h or 1h30m (at most 366d)',
+    });
+  }
+  return seconds;
+}
+
+export interface TypedTarget {
+  readonly resource: string;
+  readonly role?: string;
+}
+
+/** `db-replica` or `db-replica:write`. Throws `usage`. */
+export function readTarget(text: string): TypedTarget {
+  const target = parseTarget(text);
+  if (target === undefined) {
+    throw new AppError('usage', `not a target: ${text}`, {
+      hint: 'a target is a resource, or resource:role, such as db-replica:write; oncall resources lists them',
+    });
+  }
+  return target.role === undefined
+    ? { resource: target.resource }
+    : { resource: target.resource, role: target.role };
+}
+
+export function firstArgument(typed: Typed, name: string): string {
+  const [value] = typed.args;
+  if (value === undefined) throw new AppError('usage', `${name} is missing`);
+  return value;
+}
+
+function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}

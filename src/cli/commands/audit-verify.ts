@@ -1,0 +1,129 @@
+import { createReadStream } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseHeader, readLines } from '../../audit/export.ts';
+import { parseReceipt, type Receipt } from '../../audit/receipt.ts';
+import { type VerifyReport, verifyExport } from '../../audit/verify.ts';
+import { AppError, isAppError } from '../../protocol/errors.ts';
+import { defineCommand, firstArgument, textOption } from '../command.ts';
+import type { Context } from '../context.ts';
+import { type Line, type Piece, writeResult } from '../io.ts';
+import { propertyLines } from '../table.ts';
+
+export interface AuditVerifyOptions {
+  readonly file: string;
+  readonly checkpointFile: string | undefined;
+  readonly receiptsDir: string | undefined;
+}
+
+export const auditVerifyCommand = defineCommand<AuditVerifyOptions>({
+  declare: (command) =>
+    void command
+      .argument('<file>', 'what oncall audit export wrote')
+      .option('--checkpoint <file>', 'a checkpoint kept elsewhere: shows truncation and rewriting')
+      .option('--receipts <dir>', 'a folder of receipts'),
+  read: (typed) => ({
+    file: firstArgument(typed, 'file'),
+    checkpointFile: textOption(typed, 'checkpoint'),
+    receiptsDir: textOption(typed, 'receipts'),
+  }),
+  run: runAuditVerify,
+});
+
+/** Offline: reads files only. Ends with `audit_invalid` where the log does not hold. */
+export async function runAuditVerify(context: Context, options: AuditVerifyOptions): Promise<void> {
+  const report = await verifyExport(linesOf(options.file), {
+    ...(await pinsFor(context, options.file)),
+    ...(options.checkpointFile !== undefined && { checkpoint: await readText(options.checkpointFile) }),
+    ...(options.receiptsDir !== undefined && { receipts: await readReceipts(options.receiptsDir) }),
+  });
+  const holds = report.problems.length === 0;
+  await writeResult(context.io, context.format, {
+    command: 'audit.verify',
+    data: { holds, ...report },
+    lines: () => reportLines(report),
+  });
+  if (holds) return;
+  const count = report.problems.length;
+  throw new AppError(
+    'audit_invalid',
+    `the log does not hold: ${count} ${count === 1 ? 'problem' : 'problems'}`,
+    {
+      hint: 'keep the file as it is, and tell your security team',
+    },
+  );
+}
+
+/** The keys this device pinned at enrolment, if the file says that it comes from that broker. */
+async function pinsFor(
+  context: Context,
+  file: string,
+): Promise<{ logPublicKey?: string; identityPublicKey?: string }> {
+  const { loadConfig } = await import('../../client/config.ts');
+  const config = await loadConfig((await context.clientContext()).paths);
+  if (config === undefined) return {};
+  const first = await linesOf(file).next();
+  const { origin } = parseHeader(first.done === true ? undefined : first.value);
+  if (origin !== config.origin) return {};
+  return { logPublicKey: config.logKey, identityPublicKey: config.identityKey };
+}
+
+async function* linesOf(file: string): AsyncGenerator<string> {
+  try {
+    yield* readLines(createReadStream(file));
+  } catch (error) {
+    throw isAppError(error) ? error : unreadable(file, error);
+  }
+}
+
+async function readReceipts(folder: string): Promise<Receipt[]> {
+  const names = await readdir(folder).catch((error: unknown) => Promise.reject(unreadable(folder, error)));
+  const texts = await Promise.all(names.sort().map((name) => readText(join(folder, name))));
+  return texts.flatMap((text, index) =>
+    text
+      .split('\n')
+      .filter((line) => line.trim() !== '')
+      .map((line) => readReceipt(line, names[index] ?? '')),
+  );
+}
+
+function readReceipt(line: string, name: string): Receipt {
+  try {
+    return parseReceipt(JSON.parse(line));
+  } catch (cause) {
+    throw new AppError('audit_invalid', `${name} is not a receipt`, { cause });
+  }
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw unreadable(file, error);
+  }
+}
+
+function unreadable(file: string, cause: unknown): AppError {
+  const missing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
+  if (missing) return new AppError('not_found', `there is no ${file}`, { cause });
+  return new AppError('unsafe_file', `${file} cannot be read`, { hint: `ls -l ${file}`, cause });
+}
+
+function reportLines(report: VerifyReport): Line[] {
+  const holds = report.problems.length === 0;
+  const verdict: Piece = holds ? { text: 'holds', style: 'green' } : { text: 'does not hold', style: 'red' };
+  return [
+    ...propertyLines([
+      ['log', report.origin],
+      ['entries', String(report.entries)],
+      ['root', report.rootHash ?? 'not computable'],
+      ['log key', report.logKey],
+      ['truncation', report.truncation],
+      ['verdict', verdict],
+    ]),
+    ...report.problems.map(({ index, kind, detail }): Line => {
+      const where = index === null ? 'log' : `entry ${index}`;
+      return [`${where}: `, { text: kind, style: 'red' }, `: ${detail}`];
+    }),
+  ];
+}

@@ -1,0 +1,90 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { HeldCredential } from '../../client/credentials.ts';
+import { ensureCredential } from '../../client/hold.ts';
+import { environmentFor, grantFolder } from '../../client/session-files.ts';
+import { AppError } from '../../protocol/errors.ts';
+import { defineCommand, firstArgument, readTarget, type TypedTarget, textOption } from '../command.ts';
+import type { Context } from '../context.ts';
+import { activeGrants, findGrant, notHeld } from '../held-grants.ts';
+import { writeJson } from '../io.ts';
+
+const FORMATS = ['env', 'json', 'pgpass', 'ssh'] as const;
+type CredentialFormat = (typeof FORMATS)[number];
+
+export interface CredentialOptions {
+  readonly target: TypedTarget;
+  /** Undefined: json with --json, else what fits the target. */
+  readonly format: CredentialFormat | undefined;
+}
+
+export const credentialCommand = defineCommand<CredentialOptions>({
+  declare: (command) =>
+    void command
+      .argument('<target>', 'a resource, or resource:role')
+      .option('--format <format>', `${FORMATS.join(', ')} (what fits the target)`),
+  read: (typed) => ({
+    target: readTarget(firstArgument(typed, 'target')),
+    format: readFormat(textOption(typed, 'format')),
+  }),
+  run: runCredential,
+});
+
+/** The one command that prints a secret: its job is to hand a credential to another tool. */
+export async function runCredential(context: Context, options: CredentialOptions): Promise<void> {
+  const { target } = options;
+  const grant = findGrant(target, await activeGrants(context));
+  if (grant === undefined)
+    throw notHeld(target.role === undefined ? target.resource : `${target.resource}:${target.role}`);
+  const fitting = grant.kind === 'postgres' ? 'env' : 'ssh';
+  const format = options.format ?? (context.format === 'table' ? fitting : 'json');
+  if ((format === 'pgpass' && grant.kind !== 'postgres') || (format === 'ssh' && grant.kind !== 'ssh')) {
+    throw new AppError(
+      'usage',
+      `--format ${format} does not fit ${target.resource}, which is ${grant.kind}`,
+      {
+        hint: `use --format ${fitting} or json`,
+      },
+    );
+  }
+  const credential = await ensureCredential(await context.client(), grant);
+  const { paths } = await context.clientContext();
+  const folder = grantFolder(paths, grant.id);
+  if (format === 'json') {
+    const lineFormat = context.format === 'ndjson' ? 'ndjson' : 'json';
+    return writeJson(context.io.stdout, lineFormat, {
+      schema: 'oncall.credential/v1',
+      ...secretJson(credential),
+    });
+  }
+  if (format === 'env') {
+    const env = { ...environmentFor(paths, [credential]), ...passwordOf(credential) };
+    const lines = Object.entries(env).map(([name, value]) => `export ${name}=${shellQuote(value)}\n`);
+    return context.io.stdout.write(lines.join(''));
+  }
+  context.io.stdout.write(
+    await readFile(join(folder, format === 'pgpass' ? 'pgpass' : 'ssh_config'), 'utf8'),
+  );
+}
+
+function passwordOf({ secret }: HeldCredential): Record<string, string> {
+  return secret.kind === 'postgres' ? { PGPASSWORD: secret.password } : {};
+}
+
+function secretJson({ target, grantId, expiresAt, publicPart, secret }: HeldCredential): object {
+  const { kind: _, ...parts } = secret;
+  return { target, grantId, expiresAt, ...publicPart, ...parts };
+}
+
+function readFormat(text: string | undefined): CredentialFormat | undefined {
+  const format = FORMATS.find((name) => name === text);
+  if (text !== undefined && format === undefined) {
+    throw new AppError('usage', `unknown credential format: ${text}`, { hint: `use ${FORMATS.join(', ')}` });
+  }
+  return format;
+}
+
+/** POSIX shells: nothing is special between single quotes but the quote. */
+function shellQuote(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}

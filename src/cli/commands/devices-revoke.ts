@@ -1,0 +1,26 @@
+import { listDevices, revokeDevice } from '../../client/calls.ts';
+import { defineCommand, firstArgument } from '../command.ts';
+import type { Context } from '../context.ts';
+import { writeResult } from '../io.ts';
+import { resolveId } from '../match-id.ts';
+
+export interface DevicesRevokeOptions {
+  readonly id: string;
+}
+
+export const devicesRevokeCommand = defineCommand<DevicesRevokeOptions>({
+  declare: (command) => void command.argument('<device>', 'its id, or the beginning of it'),
+  read: (typed) => ({ id: firstArgument(typed, 'device') }),
+  run: runDevicesRevoke,
+});
+
+export async function runDevicesRevoke(context: Context, { id: typed }: DevicesRevokeOptions): Promise<void> {
+  const broker = await context.broker();
+  const id = await resolveId(typed, 'device', async () => (await listDevices(broker)).devices);
+  const device = await revokeDevice(broker, id);
+  await writeResult(context.io, context.format, {
+    command: 'devices.revoke',
+    data: { device },
+    lines: () => [[{ text: 'revoked', style: 'green' }, ` ${device.name}  ${device.id}`]],
+  });
+}

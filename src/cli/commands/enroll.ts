@@ -1,0 +1,142 @@
+import { hostname } from 'node:os';
+import { type EnrollInput, type EnrollResult, enroll } from '../../client/enroll.ts';
+import { readHostFacts, recommendKeystore } from '../../client/keystore.ts';
+import { AppError } from '../../protocol/errors.ts';
+import type { KeystoreKind } from '../../protocol/messages.ts';
+import { defineCommand, firstArgument, flagOption, textOption } from '../command.ts';
+import type { Context } from '../context.ts';
+import { note, writeHint, writeResult } from '../io.ts';
+import { newPassphrase } from '../new-passphrase.ts';
+import { canAsk, chooseOne } from '../prompt.ts';
+import { propertyLines } from '../table.ts';
+import { withSpinner } from '../waiting.ts';
+
+const KEYSTORES = ['keychain', 'ssh-agent', 'file'] as const;
+const CACHES = ['keychain', 'file'] as const;
+/** DeviceView and the schema allow no longer one. */
+const LONGEST_NAME = 64;
+
+export interface EnrollOptions {
+  readonly invitation: string;
+  readonly name: string | undefined;
+  /** Undefined: the keychain, where there is one. */
+  readonly keystore: KeystoreKind | undefined;
+  /** Part of the public key line or the comment of the agent's key to use. */
+  readonly agentKey: string | undefined;
+  readonly cache: (typeof CACHES)[number] | undefined;
+  readonly passphrase: boolean;
+  readonly ca: string;
+}
+
+export const enrollCommand = defineCommand<EnrollOptions>({
+  declare: (command) =>
+    void command
+      .argument('<url>', 'your invitation: https://broker:7443/#CODE, in quotes')
+      .option('--name <name>', 'a name for this device (its host name)')
+      .option('--keystore <kind>', `where its keys rest: ${KEYSTORES.join(', ')} (keychain)`)
+      .option('--agent-key <text>', 'with ssh-agent: which key, by part of its line or comment')
+      .option('--cache <kind>', 'with ssh-agent: where the keys go that an agent cannot hold: keychain, file')
+      .option('--passphrase', 'with file: protect the keys with one (asked for, or ONCALL_PASSPHRASE_FILE)')
+      .option('--ca <ca>', 'pinned, system or a PEM file (pinned)'),
+  read: (typed) => ({
+    invitation: firstArgument(typed, 'url'),
+    name: textOption(typed, 'name'),
+    keystore: oneOf(textOption(typed, 'keystore'), KEYSTORES, '--keystore'),
+    agentKey: textOption(typed, 'agentKey'),
+    cache: oneOf(textOption(typed, 'cache'), CACHES, '--cache'),
+    passphrase: flagOption(typed, 'passphrase'),
+    ca: textOption(typed, 'ca') ?? 'pinned',
+  }),
+  run: runEnroll,
+});
+
+export async function runEnroll(context: Context, options: EnrollOptions): Promise<void> {
+  const clientContext = await context.clientContext();
+  const keystore = options.keystore ?? (await defaultKeystore(context));
+  const input: EnrollInput = {
+    invitation: options.invitation,
+    deviceName: (options.name ?? hostname()).slice(0, LONGEST_NAME),
+    keystore,
+    ca: await absoluteCa(options.ca),
+    ...(keystore === 'ssh-agent' && { sshAgentKey: await chooseAgentKey(context, options.agentKey) }),
+    ...(keystore === 'ssh-agent' && options.cache !== undefined && { secondKeystore: options.cache }),
+    ...(options.passphrase && { newPassphrase: await newPassphrase(context) }),
+  };
+  const result = await withSpinner(context.io, 'enrolling this device', enroll(clientContext, input));
+  await writeEnrolled(context, result);
+}
+
+async function writeEnrolled(
+  context: Context,
+  { config, device, cachesAtRest }: EnrollResult,
+): Promise<void> {
+  const { user, broker } = config;
+  await writeResult(context.io, context.format, {
+    command: 'enroll',
+    data: { user, broker, device, cachesAtRest },
+    lines: () => [
+      [{ text: 'enrolled', style: 'green' }, ` ${device.name} as ${user}`],
+      ...propertyLines([
+        ['device', device.id],
+        ['broker', broker],
+        ['keystore', device.keystore],
+      ]),
+    ],
+  });
+  if (!cachesAtRest) {
+    await note(
+      context.io,
+      'nothing is cached on this machine: each command fetches its credential, break-glass packs are unavailable',
+    );
+  }
+  if (context.format === 'table') await writeHint(context.io, 'oncall resources lists what you can ask for');
+}
+
+/** The keychain, unless this host has none: keys on disk are never chosen for anybody. */
+async function defaultKeystore({ env }: Context): Promise<KeystoreKind> {
+  const { keystore, why } = recommendKeystore(env, await readHostFacts());
+  if (keystore === 'keychain') return keystore;
+  throw new AppError('keychain_unavailable', why, {
+    hint: 'add --keystore file to keep the keys in files of yours, or --keystore ssh-agent',
+  });
+}
+
+async function chooseAgentKey({ env, io }: Context, wanted: string | undefined): Promise<string> {
+  const { listAgentKeys } = await import('../../client/keystore-ssh-agent.ts');
+  const keys = await listAgentKeys(env);
+  const matches =
+    wanted === undefined ? keys : keys.filter((key) => `${key.line} ${key.comment}`.includes(wanted));
+  const [match, ...others] = matches;
+  if (match === undefined) {
+    throw new AppError('not_found', 'the ssh-agent holds no ed25519 or P-256 key that fits', {
+      hint: 'ssh-add -L lists what it holds',
+    });
+  }
+  if (others.length === 0) return match.line;
+  const choices = matches.map(({ line, comment }) => ({
+    label: `${comment}  ${line.slice(0, 40)}…`,
+    value: line,
+  }));
+  if (canAsk(io)) return chooseOne(io, 'which key is this device?', choices);
+  throw new AppError('ambiguous', `${matches.length} keys of the ssh-agent fit`, {
+    hint: `add --agent-key with one of: ${matches.map(({ comment }) => comment).join(', ')}`,
+  });
+}
+
+async function absoluteCa(ca: string): Promise<string> {
+  if (ca === 'pinned' || ca === 'system') return ca;
+  const { resolve } = await import('node:path');
+  return resolve(ca);
+}
+
+function oneOf<const T extends string>(
+  text: string | undefined,
+  allowed: readonly T[],
+  flag: string,
+): T | undefined {
+  const found = allowed.find((value) => value === text);
+  if (text !== undefined && found === undefined) {
+    throw new AppError('usage', `${flag} cannot be ${text}`, { hint: `use ${allowed.join(', ')}` });
+  }
+  return found;
+}

@@ -1,0 +1,25 @@
+import { resolveIncident } from '../../client/calls.ts';
+import { defineCommand, firstArgument } from '../command.ts';
+import type { Context } from '../context.ts';
+import { writeResult } from '../io.ts';
+import { readIncidentId } from '../read-incident.ts';
+import { incidentLine } from '../views/incidents.ts';
+
+export interface IncidentResolveOptions {
+  readonly id: string;
+}
+
+export const incidentResolveCommand = defineCommand<IncidentResolveOptions>({
+  declare: (command) => void command.argument('<id>', 'the incident'),
+  read: (typed) => ({ id: readIncidentId(firstArgument(typed, 'id')) }),
+  run: runIncidentResolve,
+});
+
+export async function runIncidentResolve(context: Context, { id }: IncidentResolveOptions): Promise<void> {
+  const incident = await resolveIncident(await context.broker(), id);
+  await writeResult(context.io, context.format, {
+    command: 'incident.resolve',
+    data: { incident },
+    lines: () => [incidentLine(incident, context.now())],
+  });
+}

@@ -1,0 +1,25 @@
+import { getIncident } from '../../client/calls.ts';
+import { defineCommand, firstArgument } from '../command.ts';
+import type { Context } from '../context.ts';
+import { writeResult } from '../io.ts';
+import { readIncidentId } from '../read-incident.ts';
+import { incidentTable } from '../views/incidents.ts';
+
+export interface IncidentShowOptions {
+  readonly id: string;
+}
+
+export const incidentShowCommand = defineCommand<IncidentShowOptions>({
+  declare: (command) => void command.argument('<id>', 'the incident'),
+  read: (typed) => ({ id: readIncidentId(firstArgument(typed, 'id')) }),
+  run: runIncidentShow,
+});
+
+export async function runIncidentShow(context: Context, { id }: IncidentShowOptions): Promise<void> {
+  const incident = await getIncident(await context.broker(), id);
+  await writeResult(context.io, context.format, {
+    command: 'incident.show',
+    data: { incident },
+    lines: () => incidentTable([incident], context.now()),
+  });
+}

@@ -1,0 +1,39 @@
+import { listResources } from '../../client/calls.ts';
+import { formatDuration } from '../../protocol/durations.ts';
+import { defineCommand } from '../command.ts';
+import type { Context } from '../context.ts';
+import { writeResult } from '../io.ts';
+import { tableLines } from '../table.ts';
+
+export const resourcesCommand = defineCommand<object>({
+  declare: () => {},
+  read: () => ({}),
+  run: runResources,
+});
+
+export async function runResources(context: Context): Promise<void> {
+  const { resources } = await listResources(await context.broker());
+  await writeResult(context.io, context.format, {
+    command: 'resources',
+    data: { resources },
+    lines: () =>
+      tableLines(resources, [
+        { header: 'RESOURCE', cell: ({ name }) => ({ text: name, style: 'bold' }) },
+        { header: 'KIND', cell: ({ kind }) => kind },
+        { header: 'ENVIRONMENT', cell: ({ environment }) => environment },
+        { header: 'SERVICE', cell: ({ service }) => service },
+        { header: 'ROLES', cell: ({ roles, defaultRole }) => rolesText(roles, defaultRole) },
+        {
+          header: 'SESSION',
+          cell: ({ session }) =>
+            `${formatDuration(session.defaultSeconds)}, at most ${formatDuration(session.maxSeconds)}`,
+        },
+        { header: 'DESCRIPTION', cell: ({ description }) => description ?? '-' },
+      ]),
+  });
+}
+
+/** The role that is meant where none is typed carries a star. */
+function rolesText(roles: readonly string[], defaultRole: string): string {
+  return roles.map((role) => (role === defaultRole ? `${role}*` : role)).join(' ');
+}

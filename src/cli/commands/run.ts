@@ -1,0 +1,81 @@
+import { ensureCredentials } from '../../client/hold.ts';
+import { environmentFor } from '../../client/session-files.ts';
+import { AppError, isAppError } from '../../protocol/errors.ts';
+import { runChild } from '../child.ts';
+import { defineCommand, durationOption, readTarget, type TypedTarget } from '../command.ts';
+import type { Context } from '../context.ts';
+import { StatusError } from '../failure.ts';
+import { keepFresh } from '../keep-fresh.ts';
+import { obtainGrants } from '../obtain-grants.ts';
+import { withSshConfig } from '../ssh-command.ts';
+import { neverSpin } from '../waiting.ts';
+import { type AskOptions, readAsk } from './request.ts';
+
+export interface RunOptions extends AskOptions {
+  readonly targets: readonly TypedTarget[];
+  /** The program and its arguments. */
+  readonly command: readonly [string, ...string[]];
+  /** Ask for what is not held yet. */
+  readonly request: boolean;
+  readonly timeoutSeconds: number | undefined;
+}
+
+export const runCommand = defineCommand<RunOptions>({
+  declare: (command) =>
+    void command
+      .usage('<target...> [options] -- <command> [arguments...]')
+      // A forgotten -- must be what is complained about, not the command's own options.
+      .allowUnknownOption()
+      .argument('<targets...>', 'resources, or resource:role')
+      .option('-i, --incident <id>', 'the incident it is for (ONCALL_INCIDENT, or the only one that fits)')
+      .option('-r, --reason <words>', 'why')
+      .option('-d, --for <duration>', 'how long, such as 45m')
+      .option('--timeout <duration>', 'wait this long at most for an approval')
+      .option('--no-request', 'use what is held, ask for nothing'),
+  read: (typed) => {
+    const [program, ...args] = typed.rest ?? [];
+    if (program === undefined) {
+      throw new AppError('usage', 'no command to run is given', {
+        hint: `put it behind --, such as: oncall run ${typed.args[0]} -- psql`,
+      });
+    }
+    return {
+      targets: typed.args.map(readTarget),
+      ...readAsk(typed),
+      command: [program, ...args],
+      request: typed.options.request !== false,
+      timeoutSeconds: durationOption(typed, 'timeout'),
+    };
+  },
+  run: runRun,
+});
+
+/**
+ * Runs a program with access to its targets: files and names in the environment, no secret in it or in the arguments. The
+ * program's own exit code is ours; where it never ran, 125 (oncall failed), 126 (could not start) or 127 (not found).
+ */
+export async function runRun(context: Context, options: RunOptions): Promise<void> {
+  const code = await prepareAndRun(context, options).catch((error: unknown) => {
+    throw isAppError(error) && error.code !== 'interrupted' && !(error instanceof StatusError)
+      ? new StatusError(125, error)
+      : error;
+  });
+  context.exitWith(code);
+}
+
+async function prepareAndRun(context: Context, options: RunOptions): Promise<number> {
+  const client = await context.client();
+  const grants = await obtainGrants(context, options);
+  const credentials = await ensureCredentials(client, grants);
+  const access = environmentFor(client.context.paths, credentials);
+  const [program, ...args] = withSshConfig(options.command, access.ONCALL_SSH_CONFIG);
+  neverSpin(context.io);
+  const stop = new AbortController();
+  const fresh = keepFresh(context, grants, credentials, stop.signal);
+  try {
+    return await runChild(context, { program, args, env: { ...context.env, ...access } });
+  } finally {
+    stop.abort();
+    await fresh;
+  }
+}

@@ -1,0 +1,76 @@
+/** Options that every command has. They may stand before or behind the command's name. */
+import { AppError } from '../protocol/errors.ts';
+import { isPartName } from '../protocol/names.ts';
+import type { Typed } from './command.ts';
+import type { OutputFormat } from './io.ts';
+
+export interface CommonOptions {
+  readonly format: OutputFormat;
+  readonly profile: string | undefined;
+}
+
+/** How many words at `index` are a common option and its value: 0, 1 or 2. */
+export function takeCommonWord(argv: readonly string[], index: number): 0 | 1 | 2 {
+  const word = argv[index] ?? '';
+  if (word === '--json' || /^(--output=|--profile=|-o.)/.test(word)) return 1;
+  return word === '-o' || word === '--output' || word === '--profile' ? 2 : 0;
+}
+
+/** Throws AppError `usage`. */
+export function readCommonOptions({ options }: Typed): CommonOptions {
+  const { output, json, profile } = options;
+  if (typeof output === 'string' && !isFormat(output)) {
+    throw new AppError('usage', `unknown output format: ${output}`, { hint: 'use -o table, json or ndjson' });
+  }
+  if (json === true && typeof output === 'string' && output !== 'json') {
+    throw new AppError('usage', `--json and -o ${output} contradict each other`);
+  }
+  if (typeof profile === 'string' && !isPartName(profile)) {
+    throw new AppError('usage', `not a profile name: ${profile}`, { hint: 'use a-z, 0-9 and -' });
+  }
+  return {
+    format: json === true ? 'json' : typeof output === 'string' && isFormat(output) ? output : 'table',
+    profile: typeof profile === 'string' ? profile : undefined,
+  };
+}
+
+/** The format that argv asks for, for errors that come before or out of parsing. */
+export function formatOf(argv: readonly string[]): OutputFormat {
+  let format: OutputFormat = 'table';
+  for (const [index, word] of argv.entries()) {
+    if (word === '--') break;
+    const value =
+      /^(?:-o|--output=)(.+)$/.exec(word)?.[1] ?? (/^(-o|--output)$/.test(word) ? argv[index + 1] : '');
+    if (word === '--json') format = 'json';
+    else if (value !== undefined && isFormat(value)) format = value;
+  }
+  return format;
+}
+
+/**
+ * `oncall status` (or `ls`) with nothing but common options, which is answered without the parser. Undefined for anything
+ * else, and for what the parser will refuse.
+ */
+export function readPlainStatus(argv: readonly string[]): CommonOptions | undefined {
+  const typed: Record<string, unknown> = {};
+  let named = false;
+  for (let index = 0; index < argv.length; index++) {
+    const word = argv[index] ?? '';
+    const taken = takeCommonWord(argv, index);
+    if (taken === 0) {
+      if (named || (word !== 'status' && word !== 'ls')) return undefined;
+      named = true;
+    } else if (word === '--json') {
+      typed.json = true;
+    } else {
+      const value = taken === 2 ? argv[++index] : word.replace(/^(--\w+=|-o)/, '');
+      if (!value) return undefined;
+      typed[word.startsWith('--profile') ? 'profile' : 'output'] = value;
+    }
+  }
+  return named ? readCommonOptions({ args: [], options: typed, rest: undefined }) : undefined;
+}
+
+function isFormat(text: string): text is OutputFormat {
+  return text === 'table' || text === 'json' || text === 'ndjson';
+}

@@ -1,0 +1,85 @@
+import type { BrokerClient } from '../client/broker.ts';
+import type { Client } from '../client/client.ts';
+import type { ClientContext } from '../client/context.ts';
+import type { Context } from './context.ts';
+import { type Environment, type Io, type OutputFormat, warn } from './io.ts';
+import type { Signals } from './signals.ts';
+import { orInterrupted, withSpinner } from './waiting.ts';
+
+export interface ContextInput {
+  readonly io: Io;
+  readonly format: OutputFormat;
+  readonly profile: string | undefined;
+  readonly env: Environment;
+  readonly now: () => number;
+  readonly signals: Signals;
+  /** The built `keychain-child.js`. */
+  readonly keychainChild: string;
+  readonly exitWith: (code: number) => void;
+}
+
+export function createContext(input: ContextInput): Context {
+  const { io, format, env, now, signals, exitWith } = input;
+  const clientContext = once(() => openClientContext(input));
+  const config = once(async () => {
+    const { requireConfig } = await import('../client/client.ts');
+    return requireConfig(await clientContext());
+  });
+  const client = once(async (): Promise<Client> => {
+    const { openClient } = await import('../client/client.ts');
+    const opened = await openClient(await clientContext());
+    return { ...opened, broker: onScreen(opened.broker, io, signals.aborted) };
+  });
+  return {
+    io,
+    format,
+    env,
+    now,
+    signals,
+    exitWith,
+    clientContext,
+    config,
+    client,
+    broker: async () => (await client()).broker,
+    close: async () => (await client.opened())?.broker.close(),
+  };
+}
+
+/** `open` at the first call, its result at each; `opened` tells whether there is one to close. */
+function once<T>(open: () => Promise<T>): (() => Promise<T>) & { opened(): Promise<T | undefined> } {
+  let result: Promise<T> | undefined;
+  const get = () => {
+    result ??= open();
+    return result;
+  };
+  return Object.assign(get, { opened: async () => result?.catch(() => undefined) });
+}
+
+async function openClientContext(input: ContextInput): Promise<ClientContext> {
+  const { io, env, now, keychainChild } = input;
+  const { createClientContext } = await import('../client/context.ts');
+  const { askSecret, canAsk } = await import('./prompt.ts');
+  const interactive = canAsk(io);
+  return createClientContext({
+    env,
+    profile: input.profile ?? (env.ONCALL_PROFILE || 'default'),
+    now,
+    warn: (message) => void warn(io, message),
+    interactive,
+    askPassphrase: interactive ? (question) => askSecret(io, question) : undefined,
+    keychainChild,
+  });
+}
+
+/** The same broker, whose calls end at Ctrl-C and turn a spinner when they take more than a moment. */
+function onScreen(broker: BrokerClient, io: Io, signal: AbortSignal): BrokerClient {
+  const watched = <T>(call: Promise<T>) => orInterrupted(signal, withSpinner(io, 'asking the broker', call));
+  return {
+    get: (path, options) => watched(broker.get(path, { signal, ...options })),
+    post: (path, body, options) => watched(broker.post(path, body, { signal, ...options })),
+    get skewMs() {
+      return broker.skewMs;
+    },
+    close: () => broker.close(),
+  };
+}

@@ -1,0 +1,137 @@
+/**
+ * The screen, and the only file beside main.ts that touches `process`. Its rules:
+ *
+ *  1. stdout carries the result and nothing else. Everything that is said on the way goes to stderr: notes as
+ *     `oncall: …`, then `oncall: warning: …`, `oncall: error: …` and, last, `oncall: hint: …` with the next thing to type.
+ *  2. Lower case, no full stop. One error line, at most one hint line.
+ *  3. What came from outside (names, reasons, titles, file names, the broker's words) cannot steer the terminal: a line is
+ *     made of pieces, each is escaped when it is written, and only then painted. There is no way to write an unescaped one.
+ *  4. Colour only on a terminal, never with NO_COLOR or TERM=dumb; FORCE_COLOR forces it. Colour repeats what the words
+ *     say and never says anything alone.
+ *  5. Nothing is asked where stdin or stderr is not a terminal; prompts and spinners are drawn on stderr.
+ *  6. Nothing is cut to the terminal's width: at 02:14 a missing end of a name costs more than a wrapped line.
+ *  7. A reader who goes away (`| head`) ends us quietly; a disk that is full does not.
+ */
+import { escapeForTerminal } from '../protocol/names.ts';
+
+export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
+export type Piece = string | { readonly text: string; readonly style: Style };
+export type Line = Piece | readonly Piece[];
+export type Environment = Readonly<Record<string, string | undefined>>;
+export type OutputFormat = 'table' | 'json' | 'ndjson';
+
+/** One output stream and what is known of the terminal behind it: a value, so a test can set every part. */
+export interface Screen {
+  write(text: string): void;
+  readonly isTerminal: boolean;
+  readonly columns: number;
+  /** As chalk counts: 0 none, 1 sixteen colours, 2 256 colours, 3 all. */
+  readonly colorLevel: 0 | 1 | 2 | 3;
+  /** The stream itself, where prompts, spinners and children need one. */
+  readonly stream: NodeJS.WritableStream | undefined;
+}
+
+export interface Io {
+  readonly stdout: Screen;
+  readonly stderr: Screen;
+  readonly stdin: { readonly isTerminal: boolean; readonly stream: NodeJS.ReadableStream | undefined };
+}
+
+/** The process's own streams. */
+export function processIo(): Io {
+  return {
+    stdout: screenOf(process.stdout, process.env),
+    stderr: screenOf(process.stderr, process.env),
+    // A getter: opening stdin costs a millisecond and keeps a pipe's reader waiting for us.
+    stdin: {
+      get isTerminal() {
+        return process.stdin.isTTY === true;
+      },
+      get stream() {
+        return process.stdin;
+      },
+    },
+  };
+}
+
+function screenOf(stream: NodeJS.WriteStream, env: Environment): Screen {
+  return {
+    write: (text) => void stream.write(text),
+    isTerminal: stream.isTTY === true,
+    columns: stream.columns ?? 80,
+    colorLevel: colorLevel(env, stream.isTTY === true),
+    stream,
+  };
+}
+
+/** NO_COLOR (no-color.org) beats all but FORCE_COLOR; FORCE_COLOR=0 is no colour. */
+export function colorLevel(env: Environment, isTerminal: boolean): Screen['colorLevel'] {
+  const forced = env.FORCE_COLOR;
+  if (forced !== undefined) {
+    if (forced === '0' || forced === 'false') return 0;
+    return forced === '2' ? 2 : forced === '3' ? 3 : 1;
+  }
+  if (env.NO_COLOR || env.TERM === 'dumb' || !isTerminal) return 0;
+  if (env.COLORTERM === 'truecolor' || env.COLORTERM === '24bit') return 3;
+  return env.TERM?.includes('256') ? 2 : 1;
+}
+
+/** Writes lines; each piece is escaped, then painted. chalk is loaded only where there is something to paint. */
+export async function writeLines(screen: Screen, lines: readonly Line[]): Promise<void> {
+  if (lines.length === 0) return;
+  const paint = screen.colorLevel > 0 ? (await import('./paint.ts')).paint : undefined;
+  const render = (piece: Piece): string => {
+    if (typeof piece === 'string') return escapeForTerminal(piece);
+    const text = escapeForTerminal(piece.text);
+    return paint ? paint(screen.colorLevel, piece.style, text) : text;
+  };
+  screen.write(`${lines.map((line) => piecesOf(line).map(render).join('')).join('\n')}\n`);
+}
+
+/** A note on the way: `oncall: …` on stderr. */
+export function note(io: Io, text: Line): Promise<void> {
+  return writeLines(io.stderr, [['oncall: ', ...piecesOf(text)]]);
+}
+
+export function warn(io: Io, text: string): Promise<void> {
+  return writeLines(io.stderr, [['oncall: ', { text: 'warning', style: 'yellow' }, `: ${text}`]]);
+}
+
+export async function writeError(io: Io, message: string, hint: string | undefined): Promise<void> {
+  await writeLines(io.stderr, [['oncall: ', { text: 'error', style: 'red' }, `: ${message}`]]);
+  if (hint !== undefined) await writeHint(io, hint);
+}
+
+export function writeHint(io: Io, hint: string): Promise<void> {
+  return writeLines(io.stderr, [['oncall: ', { text: 'hint', style: 'cyan' }, `: ${hint}`]]);
+}
+
+export function piecesOf(line: Line): readonly Piece[] {
+  return typeof line === 'object' && !('text' in line) ? line : [line];
+}
+
+export function textOf(line: Line): string {
+  return piecesOf(line)
+    .map((piece) => (typeof piece === 'string' ? piece : piece.text))
+    .join('');
+}
+
+/** What a command has to say: the same thing as data and, made only when needed, as lines for people. */
+export interface Result {
+  /** The command's name in `oncall.<command>/v1`. */
+  readonly command: string;
+  readonly data: object;
+  lines(): readonly Line[];
+}
+
+/** Writes a result to stdout in the asked format. ndjson is the same object on one line. */
+export async function writeResult(io: Io, format: OutputFormat, result: Result): Promise<void> {
+  if (format === 'table') return writeLines(io.stdout, result.lines());
+  writeJson(io.stdout, format, { schema: `oncall.${result.command}/v1`, ...result.data });
+}
+
+/** JSON in which no character can steer a terminal: what must be escaped occurs in strings only, where `\uXXXX` is the same text. */
+export function writeJson(screen: Screen, format: OutputFormat, value: object): void {
+  const text = format === 'ndjson' ? JSON.stringify(value) : JSON.stringify(value, null, 2);
+  screen.write(`${text.split('\n').map(escapeForTerminal).join('\n')}\n`);
+}

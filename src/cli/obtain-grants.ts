@@ -1,0 +1,78 @@
+import { askRequest, getStatus, listResources } from '../client/calls.ts';
+import { AppError } from '../protocol/errors.ts';
+import type { GrantView } from '../protocol/messages.ts';
+import { formatTarget } from '../protocol/names.ts';
+import type { TypedTarget } from './command.ts';
+import { type AskOptions, askFor } from './commands/request.ts';
+import type { Context } from './context.ts';
+import { activeGrants, findGrant, notHeld } from './held-grants.ts';
+import { note } from './io.ts';
+import { answerTo, failureOf } from './request-flow.ts';
+import { bothTimes } from './times.ts';
+
+export interface ObtainOptions extends AskOptions {
+  readonly targets: readonly TypedTarget[];
+  readonly request: boolean;
+  readonly timeoutSeconds: number | undefined;
+}
+
+/**
+ * An active grant for each target: what is held is used, what is missing is asked for (and waited for). Throws what a
+ * request ends with when it is not granted, and AppError `not_found` where nothing may be asked for.
+ */
+export async function obtainGrants(context: Context, options: ObtainOptions): Promise<GrantView[]> {
+  const active = await activeGrants(context);
+  const held = options.targets.map((target) => ({ target, grant: findGrant(target, active) }));
+  const missing = held.filter(({ grant }) => grant === undefined).map(({ target }) => target);
+  const [first] = missing;
+  if (first !== undefined && !options.request) {
+    throw notHeld(first.role === undefined ? first.resource : `${first.resource}:${first.role}`);
+  }
+  const granted = missing.length === 0 ? [] : await ask(context, missing, options);
+  return held.flatMap(({ target, grant = findGrant(target, granted) }) =>
+    grant === undefined ? [] : [grant],
+  );
+}
+
+async function ask(
+  context: Context,
+  targets: readonly TypedTarget[],
+  options: ObtainOptions,
+): Promise<GrantView[]> {
+  const broker = await context.broker();
+  const message = askFor(context, targets, options);
+  const incident = message.incident ?? (await onlyFittingIncident(context, targets));
+  const first = await askRequest(broker, { ...message, ...(incident !== undefined && { incident }) });
+  const request = await answerTo(context, first, { timeoutSeconds: options.timeoutSeconds });
+  const failure = failureOf(request);
+  if (failure !== undefined) throw failure;
+  for (const grant of request.grants) {
+    await note(
+      context.io,
+      `${formatTarget(grant.target)} until ${bothTimes(grant.endsAt, context.now())}  ${grant.id}`,
+    );
+  }
+  return request.grants;
+}
+
+/** While on call: the only open incident of the service that the targets belong to. */
+async function onlyFittingIncident(
+  context: Context,
+  targets: readonly TypedTarget[],
+): Promise<string | undefined> {
+  const broker = await context.broker();
+  const { me, incidents } = await getStatus(broker);
+  if (me.shifts.length === 0 || incidents.length === 0) return undefined;
+  const { resources } = await listResources(broker);
+  const services = targets.map(({ resource }) => resources.find(({ name }) => name === resource)?.service);
+  const fitting = incidents.filter(({ service, state }) => state === 'open' && services.includes(service));
+  const [incident] = fitting;
+  if (incident === undefined) return undefined;
+  if (fitting.length > 1) {
+    throw new AppError('ambiguous', `${fitting.length} open incidents fit`, {
+      hint: `add -i with one of: ${fitting.map(({ id }) => id).join(', ')}`,
+    });
+  }
+  await note(context.io, `for incident ${incident.id}`);
+  return incident.id;
+}

@@ -1,0 +1,57 @@
+import type { GrantView } from '../../protocol/messages.ts';
+import { formatTarget } from '../../protocol/names.ts';
+import type { Line, Piece } from '../io.ts';
+import { type Column, tableLines } from '../table.ts';
+import { bothTimes } from '../times.ts';
+
+/** A table of grants; `withUser` where they may be other people's. */
+export function grantTable(
+  grants: readonly GrantView[],
+  now: number,
+  { withUser = false }: { withUser?: boolean } = {},
+): Line[] {
+  const columns: Column<GrantView>[] = [
+    { header: 'TARGET', cell: (grant) => ({ text: formatTarget(grant.target), style: 'bold' }) },
+    { header: 'STATE', cell: (grant) => statePiece(grant) },
+    { header: 'ENDS', cell: (grant) => bothTimes(grant.endedAt ?? grant.endsAt, now) },
+    { header: 'INCIDENTS', cell: (grant) => grant.incidents.join(' ') || '-' },
+    { header: 'GRANT', cell: (grant) => grant.id },
+  ];
+  const user: Column<GrantView> = { header: 'USER', cell: (grant) => grant.user };
+  return tableLines(grants, withUser ? [user, ...columns] : columns);
+}
+
+/** One line for one grant that has just been got: what, until when, and what may follow. */
+export function grantedLine(grant: GrantView, now: number): Line {
+  const extensions = grant.extensionsLeft > 0 ? `, extendable to ${bothTimes(grant.hardEndsAt, now)}` : '';
+  return [
+    { text: grant.held ? 'already held' : 'granted', style: 'green' },
+    ' ',
+    { text: formatTarget(grant.target), style: 'bold' },
+    ` until ${bothTimes(grant.endsAt, now)}${extensions}  ${grant.id}`,
+  ];
+}
+
+/** What is proven about an ended grant: a line for each credential, as far as the proof goes. */
+export function endedLines(grant: GrantView): Line[] {
+  const head: Line = [
+    { text: grant.state === 'ended' ? 'ended' : 'active', style: grant.state === 'ended' ? 'green' : 'red' },
+    ' ',
+    { text: formatTarget(grant.target), style: 'bold' },
+    `  ${grant.id}`,
+  ];
+  const credentials = grant.credentials.map(
+    ({ handle, state, proof }): Line => [
+      `  ${handle}: `,
+      state === 'ended'
+        ? { text: proof || 'ended', style: 'green' }
+        : { text: proof || `${state}, not proven yet: the broker keeps trying`, style: 'yellow' },
+    ],
+  );
+  return [head, ...(credentials.length === 0 ? ['  no credential was ever issued'] : credentials)];
+}
+
+function statePiece({ state, endCause }: GrantView): Piece {
+  if (state === 'active') return { text: 'active', style: 'green' };
+  return endCause === null ? 'ended' : `ended (${endCause})`;
+}

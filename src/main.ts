@@ -1,0 +1,80 @@
+/**
+ * The entry: build the context, parse, run, one catch → words → exit code. Nothing heavy is imported here: `--version` and
+ * plain `status` are answered before commander is loaded, and each command's file is loaded only when it was asked for.
+ */
+import { join } from 'node:path';
+import { type CommonOptions, formatOf, readPlainStatus } from './cli/common-options.ts';
+import { type OutputFormat, processIo } from './cli/io.ts';
+import { version } from './cli/version.ts';
+
+const io = processIo();
+
+async function main(argv: readonly string[]): Promise<void> {
+  if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) return printVersion();
+  const plain = readPlainStatus(argv);
+  if (plain !== undefined) {
+    const { printStatus } = await import('./cli/plain-status.ts');
+    return printStatus({ io, env: process.env, now: Date.now(), ...plain });
+  }
+  const { parseCommandLine } = await import('./cli/program.ts');
+  const parsed = await parseCommandLine(argv);
+  if (parsed.kind === 'version') return printVersion();
+  if (parsed.kind === 'help') return io.stdout.write(parsed.text);
+  await runInterruptibly(parsed.common, (context) => parsed.run(context));
+}
+
+function printVersion(): void {
+  io.stdout.write(`${version}\n`);
+}
+
+type Run = (context: import('./cli/context.ts').Context) => Promise<void>;
+
+async function runInterruptibly(common: CommonOptions, run: Run): Promise<void> {
+  const { createContext } = await import('./cli/create-context.ts');
+  const { Signals } = await import('./cli/signals.ts');
+  const signals = new Signals(process);
+  const context = createContext({
+    io,
+    env: process.env,
+    now: Date.now,
+    signals,
+    keychainChild: join(__dirname, 'keychain-child.js'),
+    exitWith: (code) => {
+      process.exitCode = code;
+    },
+    ...common,
+  });
+  try {
+    await Promise.race([run(context), aborted(signals.aborted)]);
+  } finally {
+    await context.close();
+  }
+}
+
+/** How long a command has, after a signal, to say what became of its work. */
+const LAST_WORDS_MS = 100;
+
+/** Rejects a moment after the signal's abortion: no command can hold up Ctrl-C. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => setTimeout(() => reject(signal.reason), LAST_WORDS_MS));
+  });
+}
+
+async function fail(error: unknown, format: OutputFormat): Promise<void> {
+  const { reportFailure, isInterruption } = await import('./cli/failure.ts');
+  process.exitCode = await reportFailure(error, { io, format, env: process.env });
+  // What was interrupted may still hold a connection or a timer; files are replaced in one step, so this is always safe.
+  if (isInterruption(error)) process.stderr.write('', () => process.exit());
+}
+
+// A reader who goes away ends us quietly; a disk that is full must not look like success.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit();
+  process.exitCode = 1;
+  io.stderr.write(`oncall: error: cannot write the result (${error.code})\n`);
+});
+process.stderr.on('error', () => {});
+
+const argv = process.argv.slice(2);
+main(argv).catch((error: unknown) => fail(error, formatOf(argv)));

@@ -1,0 +1,294 @@
+import { describe, expect, it } from 'vitest';
+import { AppError } from '../../src/protocol/errors.ts';
+import { type Played, play, type Stage } from './stage.ts';
+import {
+  DEVICE_ID,
+  denied,
+  device,
+  ended,
+  explanation,
+  GRANT_ID,
+  grant,
+  incident,
+  me,
+  pending,
+  REQUEST_ID,
+  request,
+  resource,
+} from './views.ts';
+
+/** Each command with the answers it needs, and what a person must be able to read from it. */
+const CASES: [args: string, answers: NonNullable<Stage['answers']>, shown: string[]][] = [
+  ['whoami', { 'GET /v1/me': me }, ['alice', 'laptop', 'on call for orders-primary', 'phone']],
+  [
+    'resources',
+    { 'GET /v1/resources': { resources: [resource] } },
+    ['db-replica', 'read* write', '2h, at most 4h'],
+  ],
+  ['devices list', { 'GET /v1/devices': { devices: [device] } }, ['laptop (this one)', 'never', DEVICE_ID]],
+  ['devices list --user bob', { 'GET /v1/devices?user=bob': { devices: [] } }, ['DEVICE']],
+  [
+    `devices revoke ${DEVICE_ID}`,
+    { [`POST /v1/devices/${DEVICE_ID}/revoke`]: device },
+    ['revoked', 'laptop'],
+  ],
+  [
+    'devices add',
+    { 'POST /v1/devices/invite': { url: 'https://b:7443/#x-y', expiresAt: '2026-01-05T02:24:00.000Z' } },
+    ["oncall enroll 'https://b:7443/#x-y'"],
+  ],
+  [
+    'incident declare P1-123 --service orders --priority p1 --title x',
+    { 'POST /v1/incidents': incident },
+    ['open', 'P1-123', 'checkout fails'],
+  ],
+  ['incident list', { 'GET /v1/incidents?state=open': { incidents: [incident] } }, ['P1-123', 'bob']],
+  ['incident list --all', { 'GET /v1/incidents': { incidents: [] } }, ['no open incident']],
+  ['incident show P1-123', { 'GET /v1/incidents/P1-123': incident }, ['P1-123', 'checkout fails']],
+  [
+    'incident resolve P1-123',
+    {
+      'POST /v1/incidents/P1-123/resolve': { ...incident, state: 'resolved', resolvedAt: incident.startedAt },
+    },
+    ['resolved'],
+  ],
+  ['approvals', { 'GET /v1/approvals': { requests: [pending] } }, [REQUEST_ID, 'db-replica:read', '2h']],
+  [
+    `approve ${REQUEST_ID} --for 30m`,
+    { [`GET /v1/requests/${REQUEST_ID}`]: pending, [`POST /v1/requests/${REQUEST_ID}/approve`]: request },
+    ['granted', 'on call, with an open incident'],
+  ],
+  [
+    `deny ${REQUEST_ID} --reason no`,
+    {
+      [`GET /v1/requests/${REQUEST_ID}`]: pending,
+      [`POST /v1/requests/${REQUEST_ID}/deny`]: {
+        ...pending,
+        state: 'denied',
+        answers: [{ approver: 'bob', verdict: 'deny', reason: 'no', at: '2026-01-05T02:14:00.000Z' }],
+      },
+    },
+    ['denied by bob', ': no'],
+  ],
+  [
+    `cancel ${REQUEST_ID}`,
+    { [`POST /v1/requests/${REQUEST_ID}/cancel`]: { ...pending, state: 'cancelled' } },
+    ['cancelled'],
+  ],
+  ['grants', { 'GET /v1/grants': { grants: [grant] } }, ['db-replica:read', 'active', 'in 1h42m', GRANT_ID]],
+  ['grants --all', { 'GET /v1/grants?all=true': { grants: [ended] } }, ['USER', 'alice', 'ended (released)']],
+  [
+    'explain db-replica -i P1-123 --reason -d 2h',
+    { 'POST /v1/explain': explanation },
+    ['granted by policy', 'on-call-read', 'unknown', 'if you were not on call: denied'],
+  ],
+  [
+    'request db-replica --dry-run',
+    { 'POST /v1/requests/dry-run': { ...request, id: '', grants: [] } },
+    ['nothing was recorded'],
+  ],
+  [
+    `revoke ${GRANT_ID} --reason leaving -y`,
+    { 'POST /v1/revoke/dry-run': { grants: [grant] }, 'POST /v1/revoke': { grants: [ended] } },
+    ['ended', 'proven: role absent'],
+  ],
+  [
+    'audit list -n 1',
+    {
+      'GET /v1/audit/entries?from=0&limit=1': { size: 8, entries: [] },
+      'GET /v1/audit/entries?from=7&limit=1': {
+        size: 8,
+        entries: [
+          {
+            index: 7,
+            leafHash: '',
+            entry: JSON.stringify({
+              index: 7,
+              at: '2026-01-05T02:14:00.000Z',
+              event: 'grant.created',
+              actor: { kind: 'user', id: 'alice' },
+              subject: { grant: GRANT_ID },
+            }),
+          },
+        ],
+      },
+    },
+    ['7', 'grant.created', 'alice', GRANT_ID],
+  ],
+];
+
+describe.each(CASES)('oncall %s', (args, answers, shown) => {
+  const words = args.split(' ');
+
+  it('says in a pipe what a person needs, without colour', async () => {
+    const { code, stdout, stderr } = await play(words, { answers });
+    expect({ code, stderr: stderr.includes('error') }).toEqual({ code: 0, stderr: false });
+    for (const text of shown) expect(stdout).toContain(text);
+    expect(stdout).not.toContain('\u001b');
+  });
+
+  it('says the same in colour on a terminal', async () => {
+    const [plain, colored] = [await play(words, { answers }), await play(words, { answers, terminal: true })];
+    expect(colored.stdout.replace(/\u001b\[\d+m/g, '')).toBe(plain.stdout);
+  });
+
+  it('is one versioned object as JSON, and a line as ndjson', async () => {
+    const name = words
+      .slice(0, words[0] && ['devices', 'incident', 'audit'].includes(words[0]) ? 2 : 1)
+      .join('.');
+    const json = await play([...words, '--json'], { answers });
+    expect(JSON.parse(json.stdout)).toMatchObject({ schema: `oncall.${name}/v1` });
+    const line = await play([...words, '-o', 'ndjson'], { answers });
+    expect(line.stdout.trimEnd()).not.toContain('\n');
+    expect(JSON.parse(line.stdout)).toEqual(JSON.parse(json.stdout));
+  });
+});
+
+function bodyOf({ calls }: Played, call: string): unknown {
+  return calls.find((made) => made.call === call)?.body;
+}
+
+describe('what is asked of the broker', () => {
+  it('is what was typed, ONCALL_INCIDENT standing in for -i', async () => {
+    const answers = { 'POST /v1/requests/dry-run': { ...request, id: '' } };
+    const words = ['request', 'db:write', 'web', '-r', 'why', '-d', '45m', '--dry-run'];
+    const played = await play(words, { answers, env: { ONCALL_INCIDENT: 'P1-9' } });
+    expect(bodyOf(played, 'POST /v1/requests/dry-run')).toEqual({
+      targets: [{ resource: 'db', role: 'write' }, { resource: 'web' }],
+      incident: 'P1-9',
+      reason: 'why',
+      durationSeconds: 2700,
+    });
+    const overruled = await play([...words, '-i', 'P1-1'], { answers, env: { ONCALL_INCIDENT: 'P1-9' } });
+    expect(bodyOf(overruled, 'POST /v1/requests/dry-run')).toMatchObject({ incident: 'P1-1' });
+  });
+
+  it('approves the digest that was read, never one that was typed', async () => {
+    const answers = {
+      [`GET /v1/requests/${REQUEST_ID}`]: pending,
+      [`POST /v1/requests/${REQUEST_ID}/approve`]: request,
+    };
+    const played = await play(['approve', REQUEST_ID, '-d', '30m'], { answers });
+    expect(bodyOf(played, `POST /v1/requests/${REQUEST_ID}/approve`)).toEqual({
+      digest: pending.digest,
+      durationSeconds: 1800,
+    });
+  });
+
+  it('revokes exactly the grants that were shown', async () => {
+    const answers = {
+      'POST /v1/revoke/dry-run': { grants: [grant] },
+      'POST /v1/revoke': { grants: [ended] },
+    };
+    const played = await play(['revoke', '--user', 'alice', '--reason', 'leaving', '-y'], { answers });
+    expect(bodyOf(played, 'POST /v1/revoke/dry-run')).toEqual({ user: 'alice', reason: 'leaving' });
+    expect(bodyOf(played, 'POST /v1/revoke')).toEqual({ grants: [GRANT_ID], reason: 'leaving' });
+  });
+});
+
+describe('ids', () => {
+  const second = { ...grant, id: 'gr_01kdzabcdefghjkmnzz' };
+  const answers = {
+    'GET /v1/grants?all=true': { grants: [grant, second] },
+    'POST /v1/revoke/dry-run': { grants: [grant] },
+    'POST /v1/revoke': { grants: [ended] },
+  };
+  const revoke = (id: string) => play(['revoke', id, '--reason', 'x', '-y', '--json'], { answers });
+
+  it('may be typed as any unique beginning; the full one is what is sent', async () => {
+    const played = await revoke(GRANT_ID.slice(0, -1));
+    expect(bodyOf(played, 'POST /v1/revoke')).toEqual({ grants: [GRANT_ID], reason: 'x' });
+    const short = await play(['deny', REQUEST_ID.slice(4, 12), '--reason', 'no'], {
+      answers: {
+        'GET /v1/approvals': { requests: [pending] },
+        [`GET /v1/requests/${REQUEST_ID}`]: pending,
+        [`POST /v1/requests/${REQUEST_ID}/deny`]: denied,
+      },
+    });
+    expect(short.code).toBe(0);
+  });
+
+  it('that fit several things are refused, naming them', async () => {
+    const { code, stderr, calls } = await revoke('gr_01kdz');
+    expect({ code, error: JSON.parse(stderr) }).toMatchObject({ code: 2, error: { code: 'ambiguous' } });
+    expect(stderr).toContain(second.id);
+    expect(calls.map(({ call }) => call)).toEqual(['GET /v1/grants?all=true']);
+  });
+
+  it('that fit nothing are not found', async () => {
+    const { code, stderr } = await revoke('gr_zzz');
+    expect({ code, error: JSON.parse(stderr) }).toMatchObject({ code: 1, error: { code: 'not_found' } });
+  });
+});
+
+describe('a request that is not granted', () => {
+  const ask = (answer: object, ...more: string[]) =>
+    play(['request', 'db-replica', ...more], { answers: { 'POST /v1/requests': answer } });
+
+  it('is exit 3 with the words of the rules and what to do next', async () => {
+    const { code, stdout, stderr } = await ask(denied);
+    expect(code).toBe(3);
+    expect(stdout).toContain('you declared this incident yourself');
+    expect(stderr).toContain('error: db-replica:read: you declared this incident yourself');
+    expect(stderr).toContain(`hint: oncall explain ${REQUEST_ID}`);
+  });
+
+  it('is exit 8 with --no-wait, naming who can answer', async () => {
+    const { code, stderr, stdout } = await ask(pending, '--no-wait', '--json');
+    expect({ code, error: JSON.parse(stderr) }).toMatchObject({ code: 8, error: { code: 'pending' } });
+    expect(stderr).toContain('bob, carol');
+    expect(JSON.parse(stdout)).toMatchObject({ schema: 'oncall.request/v1', request: { state: 'pending' } });
+  });
+
+  it('is exit 6 when it expired or was cancelled', async () => {
+    expect((await ask({ ...pending, state: 'expired' })).code).toBe(6);
+    expect((await ask({ ...pending, state: 'cancelled' })).code).toBe(6);
+  });
+
+  it('names the approver who said no', async () => {
+    const answers = [
+      { approver: 'bob', verdict: 'deny', reason: 'use staging', at: '2026-01-05T02:14:00.000Z' },
+    ];
+    expect((await ask({ ...pending, state: 'denied', answers })).stderr).toContain(
+      'bob said no: use staging',
+    );
+  });
+
+  it('streams the waiting as ndjson: pending first, the answer last', async () => {
+    const played = await play(['request', 'db-replica', '-o', 'ndjson'], {
+      answers: { 'POST /v1/requests': pending, [`GET /v1/requests/${REQUEST_ID}?waitSeconds=25`]: denied },
+    });
+    const states = played.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line).request.state);
+    expect({ code: played.code, states }).toEqual({ code: 3, states: ['pending', 'denied'] });
+  });
+});
+
+describe('an error of the broker', () => {
+  it('is shown with its hint, and its correlation id as JSON', async () => {
+    const error = new AppError('rate_limited', 'slow down', {
+      hint: 'wait a minute',
+      correlationId: 'cor_1',
+    });
+    const { code, stderr } = await play(['grants', '--json'], { answers: { 'GET /v1/grants': error } });
+    expect({ code, error: JSON.parse(stderr) }).toMatchObject({
+      code: 1,
+      error: { code: 'rate_limited', hint: 'wait a minute', correlationId: 'cor_1' },
+    });
+  });
+
+  it('cannot steer the terminal, nor can a name from outside', async () => {
+    const hostile = '\u001b]0;owned\u0007';
+    const error = new AppError('denied', hostile, { hint: hostile });
+    const refused = await play(['grants'], { answers: { 'GET /v1/grants': error }, terminal: true });
+    expect(refused.stderr).not.toMatch(/\u001b\]|\u0007/);
+    const incidents = [{ ...incident, title: hostile, declaredBy: hostile }];
+    const listed = await play(['incident', 'list'], {
+      answers: { 'GET /v1/incidents?state=open': { incidents } },
+      terminal: true,
+    });
+    expect(listed.stdout).not.toMatch(/\u001b\]|\u0007/);
+  });
+});

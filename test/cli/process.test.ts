@@ -1,0 +1,102 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { runChild } from '../../src/cli/child.ts';
+import type { Context } from '../../src/cli/context.ts';
+import { Signals } from '../../src/cli/signals.ts';
+import { withSshConfig } from '../../src/cli/ssh-command.ts';
+import { part } from '../support/parts.ts';
+import { cleanEnvironment, ONCALL, startProcess } from '../support/process.ts';
+import { runCliTty } from '../support/pty.ts';
+import { tempDir } from '../support/temp.ts';
+
+describe('the process', () => {
+  it('ends quietly when the reader of its output goes away', async () => {
+    const child = spawn(process.execPath, [ONCALL, '--help'], { env: cleanEnvironment() });
+    child.stdout.destroy();
+    let stderr = '';
+    child.stderr.on('data', (chunk) => {
+      stderr += chunk;
+    });
+    const [code] = await once(child, 'close');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  });
+
+  it('runs with its output closed', async () => {
+    const child = startProcess('sh', ['-c', `exec "${process.execPath}" "${ONCALL}" --version >&- 2>&-`]);
+    expect(await child.ended).toMatchObject({ code: 0 });
+  });
+
+  it.skipIf(process.platform !== 'linux')('fails where its result cannot be written', async () => {
+    const child = startProcess('sh', ['-c', `exec "${process.execPath}" "${ONCALL}" --help > /dev/full`]);
+    expect(await child.ended).toMatchObject({ code: 1 });
+    expect(child.stderr()).toContain('ENOSPC');
+  });
+});
+
+describe.skipIf(!part('pty'))('on a terminal', () => {
+  it('Ctrl-C at a question changes nothing and ends with 130', async () => {
+    const { code, text, raw } = await runCliTty(['deny', 'req_01abc'], {
+      keys: [{ when: 'why not?', type: '\x03' }],
+    });
+    expect(code).toBe(130);
+    expect(text).toContain('oncall: hint: nothing was changed');
+    // The cursor is shown again, if it was ever hidden.
+    expect(raw.lastIndexOf('\x1b[?25h')).toBeGreaterThanOrEqual(raw.lastIndexOf('\x1b[?25l'));
+  });
+
+  it('a question is answered, and the command goes on', async () => {
+    const keys = [
+      { when: 'why not?', type: '\r' },
+      { when: 'a few words are needed', type: 'because\r' },
+    ];
+    const { code, text } = await runCliTty(['deny', 'req_01abc'], { keys });
+    expect(code).toBe(4);
+    expect(text).toContain('not enrolled');
+  });
+
+  it('errors are coloured, unless NO_COLOR', async () => {
+    expect((await runCliTty(['wait'])).raw).toContain('\x1b[31merror\x1b[39m');
+    expect((await runCliTty(['wait'], { env: { NO_COLOR: '1' } })).raw).not.toContain('\x1b[31m');
+  });
+});
+
+describe('a child', () => {
+  const context = {
+    io: { stdin: { isTerminal: false } },
+    signals: new Signals({ on: () => {} }),
+  } as unknown as Context;
+  const run = (program: string, ...args: string[]) =>
+    runChild(context, { program, args, env: { PATH: '/usr/bin:/bin' } });
+
+  it("gives its own exit code, or its signal's", async () => {
+    expect(await run('sh', '-c', 'exit 42')).toBe(42);
+    expect(await run('sh', '-c', 'kill -TERM $$')).toBe(143);
+  });
+
+  it('that is not found is 127, that cannot be started 126', async () => {
+    await expect(run('no-such-program-here')).rejects.toMatchObject({ code: 'not_found', status: 127 });
+    const file = join(tempDir(), 'plain');
+    writeFileSync(file, 'x');
+    chmodSync(file, 0o600);
+    await expect(run(file)).rejects.toMatchObject({ status: 126 });
+  });
+});
+
+describe('ssh behind run', () => {
+  it('reads the configuration of what was just opened, unless it has its own', () => {
+    expect(withSshConfig(['ssh', 'web-1'], '/run/c')).toEqual(['ssh', '-F', '/run/c', 'web-1']);
+    expect(withSshConfig(['/usr/bin/scp', 'a', 'web-1:'], '/run/c')).toEqual([
+      '/usr/bin/scp',
+      '-F',
+      '/run/c',
+      'a',
+      'web-1:',
+    ]);
+    expect(withSshConfig(['ssh', '-F/mine', 'web-1'], '/run/c')).toEqual(['ssh', '-F/mine', 'web-1']);
+    expect(withSshConfig(['psql'], '/run/c')).toEqual(['psql']);
+    expect(withSshConfig(['ssh', 'web-1'], undefined)).toEqual(['ssh', 'web-1']);
+  });
+});
