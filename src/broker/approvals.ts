@@ -24,6 +24,9 @@ export function createApprovals(rules: CurrentRules, log: AuditLog, requests: Re
   /** The request, if this person may answer it now. */
   async function answerable(tx: Tx, caller: Caller, id: string, digest: string): Promise<RequestRow> {
     const request = await tx.request(id);
+    if (request?.user === caller.person.id) {
+      throw new AppError('forbidden', 'nobody answers their own request', { hint: `oncall cancel ${id}` });
+    }
     if (!request || !mayAnswer(request, caller.person.id)) {
       throw new AppError('not_found', `no request '${id}' waits for you`, { hint: 'oncall approvals' });
     }

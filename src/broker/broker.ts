@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
 import type { Issuer } from '../issuers/issuer.ts';
+import { AppError } from '../protocol/errors.ts';
 import type { Store } from '../store/store.ts';
 import { createApprovals } from './approvals.ts';
 import { BROKER, createAuditLog } from './audit-log.ts';
@@ -48,8 +49,26 @@ export interface BrokerOptions {
 const HOUR_MS = 3_600_000;
 
 export async function startBroker(options: BrokerOptions): Promise<RunningBroker> {
+  const closers: (() => Promise<void>)[] = [];
+  const close = async () => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    return await start(options, closers, close);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** What was opened is put on `closers`, to be closed last first by `close`. */
+async function start(
+  options: BrokerOptions,
+  closers: (() => Promise<void>)[],
+  close: () => Promise<void>,
+): Promise<RunningBroker> {
   const { directory, decorate } = options;
-  const unlock = await lockDirectory(directory, 'shared');
+  closers.push(await lockDirectory(directory, 'shared'));
   const config = await loadConfig(directory);
   const keys = await loadBrokerKeys(config.keysDirectory);
   let current = await requireRules(config);
@@ -57,6 +76,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   const logger = pino({ level: config.logLevel, base: null }, { write: options.log });
   const resolveSecret = createSecretReader(current.catalogue.directory, options.env);
   const opened = await openStore(config, resolveSecret, options.now);
+  closers.push(() => opened.close());
   await opened.checkMigrations();
   const store = decorate?.store?.(opened) ?? opened;
 
@@ -67,6 +87,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     resolveSecret,
     catalogueDirectory: current.catalogue.directory,
   });
+  closers.push(() => made.close());
   const issuers = new Map(
     made.issuers.map((issuer) => [issuer.kind as string, decorate?.issuer?.(issuer) ?? issuer]),
   );
@@ -127,7 +148,10 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     },
     modules,
   );
-  const address = await app.listen(config.listen);
+  closers.push(() => app.close());
+  const address = await app.listen(config.listen).catch((error: NodeJS.ErrnoException) => {
+    throw cannotListen(config, error);
+  });
   await store.write(async (tx) => {
     await tx.insertJob({
       id: 'job_sweep_revocations',
@@ -143,6 +167,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     });
   });
   jobs.start();
+  closers.push(() => jobs.stop());
   logger.info({ address, publicUrl: config.publicUrl.href }, 'serving');
 
   return {
@@ -173,14 +198,27 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
       logger.info(digests(next, options.version), 'catalogue and policy reloaded');
     },
     async stop() {
+      // Answers first, then due work, then what both stand on.
+      changes.close();
       await app.close();
-      await jobs.stop();
-      await made.close();
-      await store.close();
-      await unlock();
+      await close();
       logger.info('stopped');
     },
   };
+}
+
+function cannotListen({ listen }: BrokerConfig, cause: NodeJS.ErrnoException): AppError {
+  const place = `${listen.host}:${listen.port}`;
+  if (cause.code === 'EADDRINUSE') {
+    return new AppError('busy', `something else listens on ${place}`, {
+      hint: 'stop it, or change listen in broker.yaml',
+      cause,
+    });
+  }
+  return new AppError('config_invalid', `cannot listen on ${place}`, {
+    hint: 'change listen in broker.yaml',
+    cause,
+  });
 }
 
 async function loadNext(config: BrokerConfig, logger: Logger): Promise<Rules | undefined> {

@@ -4,6 +4,8 @@
  */
 export interface Changes {
   announce(): void;
+  /** Sends every waiter home: the broker stops. */
+  close(): void;
   /** Calls `look` now and after each change until it returns a value, `timeoutMs` passed (undefined) or `signal` fired. */
   wait<T>(
     look: () => Promise<T | undefined>,
@@ -16,6 +18,7 @@ const LOOK_AGAIN_MS = 1000;
 
 export function createChanges(): Changes {
   const waiters = new Set<() => void>();
+  let closed = false;
 
   function next(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve) => {
@@ -31,9 +34,15 @@ export function createChanges(): Changes {
     });
   }
 
+  function announce(): void {
+    for (const wake of [...waiters]) wake();
+  }
+
   return {
-    announce() {
-      for (const wake of [...waiters]) wake();
+    announce,
+    close() {
+      closed = true;
+      announce();
     },
     async wait(look, timeoutMs, signal) {
       const endsAt = performance.now() + timeoutMs;
@@ -42,7 +51,7 @@ export function createChanges(): Changes {
         const left = endsAt - performance.now();
         const change = next(Math.max(0, Math.min(left, LOOK_AGAIN_MS)), signal);
         const found = await look();
-        if (found !== undefined || left <= 0 || signal?.aborted) return found;
+        if (found !== undefined || left <= 0 || closed || signal?.aborted) return found;
         await change;
       }
     },

@@ -14,8 +14,6 @@ export interface FactSubject {
   resource: Resource | undefined;
   incident: IncidentRow | undefined;
   nowMs: number;
-  /** A shift that was known when the grant was made holds to its recorded end (for renewals). */
-  recordedShiftEndsAt?: number | null;
 }
 
 export function gatherFacts(catalogue: Catalogue, subject: FactSubject): Facts {
@@ -41,17 +39,18 @@ export function shiftsOf(catalogue: Catalogue, user: string, nowMs: number): rea
   );
 }
 
-function shiftFact(catalogue: Catalogue, subject: FactSubject): Fact<ShiftFact> {
-  const shifts = shiftsOf(catalogue, subject.user, subject.nowMs);
-  const covering = subject.resource
-    ? (catalogue.services.get(subject.resource.service)?.schedules ?? [])
-    : [];
+/** The level is the best one held where it counts: over the resource's own schedules if any is held, else over all. */
+function shiftFact(catalogue: Catalogue, { user, resource, nowMs }: FactSubject): Fact<ShiftFact> {
+  const shifts = shiftsOf(catalogue, user, nowMs);
+  const own = resource ? (catalogue.services.get(resource.service)?.schedules ?? []) : [];
+  const covering = shifts.filter(({ schedule }) => own.includes(schedule));
+  const levels = (covering.length > 0 ? covering : shifts).map(({ level }) => level);
   return known(
     {
       onCall: shifts.length > 0,
-      level: shifts.reduce((best, { level }) => (best === 0 ? level : Math.min(best, level)), 0),
+      level: levels.length > 0 ? Math.min(...levels) : 0,
       schedules: [...new Set(shifts.map(({ schedule }) => schedule))],
-      coversResource: shifts.some(({ schedule }) => covering.includes(schedule)),
+      coversResource: covering.length > 0,
     },
     'static',
   );

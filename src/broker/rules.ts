@@ -1,3 +1,4 @@
+import { chainMembers } from '../catalogue/people.ts';
 import type { Catalogue, Resource } from '../catalogue/types.ts';
 import type { Policy } from '../policy/policy.ts';
 import { AppError } from '../protocol/errors.ts';
@@ -29,14 +30,8 @@ export function resolveTarget(
   return { resource, target: { resource: resource.id, role } };
 }
 
-/** People that `approvers` (ids and `group:NAME`) stand for, the requester left out. */
+/** Who may answer on a chain, the requester left out. */
 export function approversOf(catalogue: Catalogue, chainId: string, requester: string): readonly string[] {
   const chain = catalogue.chains.get(chainId);
-  if (!chain) return [];
-  const people = chain.approvers.flatMap((approver) =>
-    approver.startsWith('group:')
-      ? [...catalogue.people.values()].filter((p) => p.groups.includes(approver.slice(6))).map((p) => p.id)
-      : [approver],
-  );
-  return [...new Set(people)].filter((id) => id !== requester && catalogue.people.has(id));
+  return chain ? [...chainMembers(chain, catalogue.people)].filter((id) => id !== requester) : [];
 }

@@ -179,7 +179,7 @@ describe('a request that people must answer', () => {
   it('cannot be answered by its requester, a stranger, or for something else', async () => {
     const request = await pending();
     const yes = { digest: request.digest };
-    expect((await ana.post(`/v1/requests/${request.id}/approve`, yes)).error?.code).toBe('not_found');
+    expect((await ana.post(`/v1/requests/${request.id}/approve`, yes)).error?.code).toBe('forbidden');
     expect((await dora.post(`/v1/requests/${request.id}/approve`, yes)).error?.code).toBe('not_found');
     const other = { digest: 'f'.repeat(64) };
     expect((await carla.post(`/v1/requests/${request.id}/approve`, other)).error?.code).toBe('conflict');

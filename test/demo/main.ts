@@ -1,7 +1,7 @@
 // `npm run demo`: the main job on real parts, through the spawned command line and the real HTTP broker. Answers no
 // question, needs no service, leaves nothing behind; `--keep` leaves it running and says what to try next.
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import chalk from 'chalk';
@@ -27,7 +27,6 @@ async function main(): Promise<void> {
   // Below /tmp, where the account that PostgreSQL runs under may go.
   folder = mkdtempSync(join(process.getuid?.() === 0 ? '/tmp' : tmpdir(), 'oncall-demo-'));
   endings.push(() => rmSync(folder, { recursive: true, force: true }));
-  const { chmodSync } = await import('node:fs');
   chmodSync(folder, 0o711);
 
   step('a PostgreSQL as db-replica, with the roles that `oncall broker target db-replica` prints');
@@ -85,7 +84,7 @@ async function main(): Promise<void> {
     ...client.command,
     "select current_user, count(*) || ' orders' from orders",
   ]);
-  const login = await loginOf(client.command);
+  const login = await loginOf();
   await oncall('ana', ['status']);
 
   step('renewed: the same login, a later end');
@@ -153,12 +152,19 @@ async function enroll(broker: string, person: string): Promise<void> {
   });
   if (inKeychain.code === 0) {
     show(shown, person);
-    endings.push(async () => void (await oncall(person, ['forget'], { quiet: true, mayFail: true })));
+    // The keychain is the user's own: what the demo put there must not stay.
+    endings.push(() => revokeDevice(person));
     return;
   }
   show([...shown, '--keystore', 'file'], person);
   if (person === 'dora') detail(`no keychain here (exit ${inKeychain.code}): the demo keeps keys in a file`);
   await oncall(person, ['enroll', url, '--keystore', 'file'], { quiet: true });
+}
+
+async function revokeDevice(person: string): Promise<void> {
+  const { output } = await oncall(person, ['whoami', '--json'], { quiet: true });
+  const { device } = JSON.parse(output) as { device: { id: string } };
+  await oncall(person, ['devices', 'revoke', device.id], { quiet: true });
 }
 
 function queryClient(): { command: string[] } {
@@ -170,8 +176,7 @@ function queryClient(): { command: string[] } {
 }
 
 /** The very login that `run` used: user and password, to be tried again after release. */
-async function loginOf(command: string[]): Promise<{ user: string; password: string }> {
-  void command;
+async function loginOf(): Promise<{ user: string; password: string }> {
   const { output } = await oncall('ana', ['credential', 'db-replica', '--format', 'json'], { quiet: true });
   return JSON.parse(output) as { user: string; password: string };
 }

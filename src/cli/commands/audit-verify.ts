@@ -7,7 +7,7 @@ import { type VerifyReport, verifyExport } from '../../audit/verify.ts';
 import { AppError, isAppError } from '../../protocol/errors.ts';
 import { defineCommand, firstArgument, textOption } from '../command.ts';
 import type { Context } from '../context.ts';
-import { type Line, type Piece, writeResult } from '../io.ts';
+import { type Line, type Piece, warn, writeResult } from '../io.ts';
 import { propertyLines } from '../table.ts';
 
 export interface AuditVerifyOptions {
@@ -38,6 +38,9 @@ export async function runAuditVerify(context: Context, options: AuditVerifyOptio
     ...(options.receiptsDir !== undefined && { receipts: await readReceipts(options.receiptsDir) }),
   });
   const holds = report.problems.length === 0;
+  if (report.logKey === 'from the file') {
+    await warn(context.io, "nothing here vouches for the log's key: it was taken from the file itself");
+  }
   await writeResult(context.io, context.format, {
     command: 'audit.verify',
     data: { holds, ...report },

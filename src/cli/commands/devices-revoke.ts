@@ -18,9 +18,22 @@ export async function runDevicesRevoke(context: Context, { id: typed }: DevicesR
   const broker = await context.broker();
   const id = await resolveId(typed, 'device', async () => (await listDevices(broker)).devices);
   const device = await revokeDevice(broker, id);
+  if (device.current) await forgetThisDevice(context);
   await writeResult(context.io, context.format, {
     command: 'devices.revoke',
     data: { device },
-    lines: () => [[{ text: 'revoked', style: 'green' }, ` ${device.name}  ${device.id}`]],
+    lines: () => [
+      [{ text: 'revoked', style: 'green' }, ` ${device.name}  ${device.id}`],
+      ...(device.current
+        ? ['this was the device you sit at: its keys and credentials are gone from here']
+        : []),
+    ],
   });
+}
+
+async function forgetThisDevice(context: Context): Promise<void> {
+  const { forgetDevice } = await import('../../client/forget.ts');
+  const { requireConfig } = await import('../../client/client.ts');
+  const client = await context.clientContext();
+  await forgetDevice(client, await requireConfig(client));
 }
