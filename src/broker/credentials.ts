@@ -15,8 +15,8 @@ import { type AuditLog, BROKER } from './audit-log.ts';
 import { actorOf, type Caller } from './caller.ts';
 import { subjectOf } from './credential-subject.ts';
 import type { Endings } from './endings.ts';
-import { gatherFacts } from './facts.ts';
 import type { CurrentRules } from './rules.ts';
+import { decideStanding } from './standing.ts';
 import { snapshotOf } from './target-snapshot.ts';
 import { viewGrant } from './views.ts';
 
@@ -72,34 +72,12 @@ export function createCredentials(
   }
 
   /** Each renewal is a fresh decision; the first credential too, for the world may have changed since the grant. */
-  async function refusalOf(
-    tx: Tx,
-    caller: Caller,
-    grant: GrantRow,
-    nowMs: number,
-  ): Promise<AppError | undefined> {
-    const { catalogue, policy } = rules();
-    const resource = catalogue.resources.get(grant.resource);
-    if (!resource?.roles.includes(grant.role)) {
-      return new AppError('ended', `${grant.resource}:${grant.role} has left the catalogue`);
-    }
-    // Several incidents may hold a grant open: the best of them counts.
-    const incidents = await Promise.all((await tx.incidentsOf(grant.id)).map((id) => tx.incident(id)));
-    const candidates = incidents.length > 0 ? incidents : [undefined];
-    const answers = candidates.map((incident) =>
-      policy.isAllowed('renew', {
-        user: grant.user,
-        target: { resource: grant.resource, role: grant.role },
-        durationSeconds: Math.ceil((grant.endsAt - grant.startsAt) / 1000),
-        hasReason: true,
-        facts: gatherFacts(catalogue, { user: grant.user, device: caller.device, resource, incident, nowMs }),
-        nowMs,
-      }),
-    );
-    if (answers.some(({ allowed }) => allowed)) return undefined;
-    const because = answers.flatMap(({ rules: deciding }) => deciding.map((rule) => rule.because ?? rule.id));
+  async function refusalOf(tx: Tx, caller: Caller, grant: GrantRow): Promise<AppError | undefined> {
+    const durationSeconds = Math.ceil((grant.endsAt - grant.startsAt) / 1000);
+    const standing = await decideStanding(tx, rules(), 'renew', grant, caller.device, durationSeconds);
+    if (standing.allowed) return undefined;
     return new AppError('denied', `policy refuses to renew ${grant.resource}:${grant.role}`, {
-      hint: because[0] ?? `oncall explain ${grant.resource}:${grant.role}`,
+      hint: standing.because ?? `oncall explain ${grant.resource}:${grant.role}`,
     });
   }
 
@@ -107,7 +85,7 @@ export function createCredentials(
     async begin(tx, caller, grantId, body) {
       const nowMs = await tx.now();
       const grant = await openGrant(tx, caller, grantId, nowMs);
-      const refusal = await refusalOf(tx, caller, grant, nowMs);
+      const refusal = await refusalOf(tx, caller, grant);
       const subjectIds = {
         grant: grant.id,
         user: grant.user,

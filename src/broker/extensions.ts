@@ -6,8 +6,8 @@ import type { AuditRow } from '../store/rows.ts';
 import type { Tx } from '../store/store.ts';
 import type { AuditLog } from './audit-log.ts';
 import { actorOf, type Caller } from './caller.ts';
-import { gatherFacts } from './facts.ts';
 import type { CurrentRules } from './rules.ts';
+import { decideStanding } from './standing.ts';
 
 export async function extendGrant(
   tx: Tx,
@@ -20,8 +20,7 @@ export async function extendGrant(
   const nowMs = await tx.now();
   const grant = await tx.lockGrant(grantId);
   if (grant?.user !== caller.person.id) throw new AppError('not_found', `you have no grant '${grantId}'`);
-  const { catalogue, policy } = rules();
-  const resource = catalogue.resources.get(grant.resource);
+  const resource = rules().catalogue.resources.get(grant.resource);
   if (grant.state !== 'active' || grant.endsAt <= nowMs || !resource) {
     throw new AppError('ended', `the grant on ${grant.resource} has ended`, {
       hint: `oncall request ${grant.resource}`,
@@ -44,24 +43,10 @@ export async function extendGrant(
       { hint: again },
     );
   }
-  const incidents = await Promise.all((await tx.incidentsOf(grant.id)).map((id) => tx.incident(id)));
-  const answers = (incidents.length > 0 ? incidents : [undefined]).map((incident) =>
-    policy.isAllowed('extend', {
-      user: grant.user,
-      target: { resource: grant.resource, role: grant.role },
-      durationSeconds,
-      hasReason: true,
-      facts: gatherFacts(catalogue, { user: grant.user, device: caller.device, resource, incident, nowMs }),
-      nowMs,
-    }),
-  );
-  if (!answers.some(({ allowed }) => allowed)) {
-    const because = answers.flatMap((answer) => answer.rules.map((rule) => rule.because ?? rule.id))[0];
-    throw new AppError(
-      'denied',
-      `policy refuses to extend ${grant.resource}${because ? `: ${because}` : ''}`,
-      { hint: again },
-    );
+  const standing = await decideStanding(tx, rules(), 'extend', grant, caller.device, durationSeconds);
+  if (!standing.allowed) {
+    const because = standing.because === undefined ? '' : `: ${standing.because}`;
+    throw new AppError('denied', `policy refuses to extend ${grant.resource}${because}`, { hint: again });
   }
   await tx.updateGrant(grant.id, { endsAt, extensions: grant.extensions + 1 });
   const audit = await log.record(tx, {

@@ -2,7 +2,7 @@
 import { Type } from '@sinclair/typebox';
 import * as m from '../protocol/messages.ts';
 import { requirePermission } from './permissions.ts';
-import type { RouteContext } from './routes.ts';
+import type { RouteContext } from './route-context.ts';
 
 const MOST_ENTRIES = 500;
 const Whole = Type.Optional(Type.String({ pattern: '^\\d{1,15}$' }));

@@ -6,8 +6,7 @@ import { actorOf } from './caller.ts';
 import { extendGrant } from './extensions.ts';
 import { requirePermission } from './permissions.ts';
 import { grantsHitBy, revokeGrants } from './revocation.ts';
-import { LIST, type RouteContext } from './routes.ts';
-import { Empty } from './routes-people.ts';
+import { Empty, LIST, type RouteContext } from './route-context.ts';
 import { viewGrant } from './views.ts';
 
 /** How long the end of access waits for the targets before it answers with what is proven so far. */

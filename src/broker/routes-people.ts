@@ -6,10 +6,8 @@ import { actorOf } from './caller.ts';
 import { findIncident } from './decisions.ts';
 import { declareIncident, resolveIncident } from './incidents.ts';
 import { requirePermission } from './permissions.ts';
-import { LIST, type RouteContext } from './routes.ts';
+import { Empty, LIST, type RouteContext } from './route-context.ts';
 import { viewDevice, viewGrant, viewIncident, viewMe, viewRequest, viewResources } from './views.ts';
-
-export const Empty = Type.Object({}, { additionalProperties: false });
 
 /** An invitation for one's own next device. */
 const OWN_DEVICE_SECONDS = 600;

@@ -6,8 +6,7 @@ import type { RequestRow } from '../store/rows.ts';
 import type { ReadTx } from '../store/store.ts';
 import type { Caller } from './caller.ts';
 import { explain } from './explanations.ts';
-import { LIST, type RouteContext } from './routes.ts';
-import { Empty } from './routes-people.ts';
+import { Empty, LIST, type RouteContext } from './route-context.ts';
 import { approversOf } from './rules.ts';
 import { viewRequest } from './views.ts';
 

@@ -1,15 +1,11 @@
 /** The signed HTTP interface: which message leads where. Shapes are in protocol/messages.ts, the work in its own modules. */
 import { createEndpoints, type EndpointDeps } from './endpoint.ts';
 import type { Modules } from './modules.ts';
+import type { RouteContext } from './route-context.ts';
 import { registerAuditRoutes } from './routes-audit.ts';
 import { registerGrantRoutes } from './routes-grants.ts';
 import { registerPeopleRoutes } from './routes-people.ts';
 import { registerRequestRoutes } from './routes-requests.ts';
-
-/** Most rows a list shows; beyond it, filters narrow it. */
-export const LIST = 1000;
-
-export type RouteContext = EndpointDeps & Modules & ReturnType<typeof createEndpoints>;
 
 export function registerRoutes(deps: EndpointDeps, modules: Modules): void {
   const context: RouteContext = { ...deps, ...modules, ...createEndpoints(deps) };

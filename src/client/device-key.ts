@@ -4,7 +4,8 @@ import { AppError } from '../protocol/errors.ts';
 import { formatPublicKey, keyThumbprint, type SigningAlgorithm } from '../protocol/keys.ts';
 import type { DeviceConfig } from './config.ts';
 import type { ClientContext } from './context.ts';
-import { type DeviceRecord, openKeystore } from './keystore.ts';
+import type { DeviceRecord } from './device-record.ts';
+import { openKeystore } from './keystore.ts';
 
 export interface DeviceSigner {
   readonly keyId: string;

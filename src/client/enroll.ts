@@ -14,9 +14,10 @@ import { createBroker, createIdempotencyKey } from './broker.ts';
 import { type ClientConfig, loadConfig, saveConfig } from './config.ts';
 import type { ClientContext } from './context.ts';
 import { createAgentSigner, createDeviceKeys, createSigner, type NewDeviceKeys } from './device-key.ts';
+import type { DeviceRecord } from './device-record.ts';
 import { ensureDir, readSafeFile, removePath, writeFileAtomic } from './files.ts';
 import { type Invitation, type KnownBroker, meetBroker, parseInvitation } from './invitation.ts';
-import { type DeviceRecord, type Keystore, openKeystore } from './keystore.ts';
+import { type Keystore, openKeystore } from './keystore.ts';
 import { withLock } from './lock.ts';
 import { updateStatusFile } from './status-file.ts';
 

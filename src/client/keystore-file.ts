@@ -7,8 +7,9 @@ import { join } from 'node:path';
 import { AppError } from '../protocol/errors.ts';
 import { parseStrictJson } from '../protocol/strict-json.ts';
 import type { ClientContext } from './context.ts';
+import { type DeviceRecord, parseDeviceRecord } from './device-record.ts';
 import { readSafeFile, removePath, writeFileAtomic } from './files.ts';
-import { type DeviceRecord, type Keystore, parseDeviceRecord } from './keystore.ts';
+import type { Keystore } from './keystore.ts';
 
 /** OWASP's first choice for scrypt; about a third of a second, 128 MiB. Part of format 1, so never read from the file. */
 const SCRYPT = { N: 2 ** 17, r: 8, p: 1, maxmem: 192 * 1024 * 1024 };

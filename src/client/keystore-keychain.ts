@@ -5,7 +5,8 @@
 import { fork } from 'node:child_process';
 import { AppError } from '../protocol/errors.ts';
 import type { ClientContext } from './context.ts';
-import { type Keystore, parseDeviceRecord } from './keystore.ts';
+import { parseDeviceRecord } from './device-record.ts';
+import type { Keystore } from './keystore.ts';
 
 const SERVICE = 'oncall';
 const LIMIT_MS = 10_000;

@@ -29,7 +29,7 @@ const CASES: [args: string, answers: NonNullable<Stage['answers']>, shown: strin
   ['devices list --user bob', { 'GET /v1/devices?user=bob': { devices: [] } }, ['DEVICE']],
   [
     `devices revoke ${DEVICE_ID}`,
-    { [`POST /v1/devices/${DEVICE_ID}/revoke`]: device },
+    { [`POST /v1/devices/${DEVICE_ID}/revoke`]: { ...device, current: false } },
     ['revoked', 'laptop'],
   ],
   [

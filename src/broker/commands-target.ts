@@ -1,0 +1,63 @@
+/** `oncall broker target`: what a target's admin must do, and whether it is done. */
+import { AppError } from '../protocol/errors.ts';
+import { type Host, type Result, withStore } from './host.ts';
+import { createSecretReader, requireRules } from './installation.ts';
+import { createBrokerIssuers } from './issuers.ts';
+import { loadBrokerKeys } from './keys.ts';
+
+export async function brokerTarget(
+  options: { directory: string; resource: string; check: boolean },
+  host: Host,
+): Promise<Result> {
+  return withStore(options.directory, host, async (store, config) => {
+    const { catalogue } = await requireRules(config);
+    const resource = catalogue.resources.get(options.resource);
+    if (!resource) {
+      throw new AppError('not_found', `there is no resource '${options.resource}'`, {
+        hint: `resources: ${[...catalogue.resources.keys()].join(', ')}`,
+      });
+    }
+    const keys = await loadBrokerKeys(config.keysDirectory);
+    const resolveSecret = createSecretReader(catalogue.directory, host.env);
+    const made = createBrokerIssuers({
+      config,
+      keys,
+      store,
+      resolveSecret,
+      catalogueDirectory: catalogue.directory,
+    });
+    try {
+      const issuer = made.issuers.find(({ kind }) => kind === resource.target.kind);
+      if (!issuer) throw new AppError('internal', `no issuer of kind ${resource.target.kind}`);
+      if (!options.check) {
+        const { steps } = issuer.guide(resource);
+        return {
+          data: { resource: resource.id, kind: issuer.kind, steps },
+          lines: steps.flatMap(({ title, where, text }) => [
+            [
+              { text: `# ${title}`, style: 'bold' as const },
+              { text: `   (${where})`, style: 'dim' as const },
+            ],
+            ...text.split('\n'),
+            '',
+          ]),
+        };
+      }
+      const requirements = await issuer.check(resource, host.signal);
+      const missing = requirements.filter(({ ok }) => !ok).length;
+      return {
+        data: { resource: resource.id, ok: missing === 0, requirements },
+        lines: requirements.flatMap(({ ok, name, detail, fix }) => [
+          [
+            ok ? { text: 'ok     ', style: 'green' as const } : { text: 'missing', style: 'red' as const },
+            ` ${name}: ${detail}`,
+          ],
+          ...(fix === undefined ? [] : [`        ${fix}`]),
+        ]),
+        ...(missing > 0 && { failure: new AppError('check_failed', `${resource.id}: ${missing} missing`) }),
+      };
+    } finally {
+      await made.close();
+    }
+  });
+}

@@ -1,0 +1,12 @@
+import { Type } from '@sinclair/typebox';
+import type { createEndpoints, EndpointDeps } from './endpoint.ts';
+import type { Modules } from './modules.ts';
+
+/** What every group of routes is given. */
+export type RouteContext = EndpointDeps & Modules & ReturnType<typeof createEndpoints>;
+
+/** Most rows a list shows; beyond it, filters narrow it. */
+export const LIST = 1000;
+
+/** The body of a change that needs no words. */
+export const Empty = Type.Object({}, { additionalProperties: false });
