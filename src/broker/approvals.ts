@@ -10,7 +10,7 @@ import type { AuditLog } from './audit-log.ts';
 import { actorOf, type Caller } from './caller.ts';
 import { decide } from './decisions.ts';
 import { gatherFacts } from './facts.ts';
-import type { Requests } from './requests.ts';
+import { lockRequest, type Requests } from './requests.ts';
 import { approversOf, type CurrentRules, resolveTarget } from './rules.ts';
 
 export interface Approvals {
@@ -23,7 +23,7 @@ export interface Approvals {
 export function createApprovals(rules: CurrentRules, log: AuditLog, requests: Requests): Approvals {
   /** The request, if this person may answer it now. */
   async function answerable(tx: Tx, caller: Caller, id: string, digest: string): Promise<RequestRow> {
-    const request = await tx.request(id);
+    const request = await lockRequest(tx, id);
     if (request?.user === caller.person.id) {
       throw new AppError('forbidden', 'nobody answers their own request', { hint: `oncall cancel ${id}` });
     }

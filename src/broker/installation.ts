@@ -79,7 +79,7 @@ export function createSecretReader(
       return value;
     }
     const file = ref.file.startsWith('/') ? ref.file : join(directory, ref.file);
-    return (await readSecretFile(file)).replace(/\r?\n$/, '');
+    return (await readSecretFile(file, `write the secret to ${file}, mode 0600`)).replace(/\r?\n$/, '');
   };
 }
 

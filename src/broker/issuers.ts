@@ -5,6 +5,7 @@ import type { SecretRef } from '../catalogue/types.ts';
 import type { Issuer } from '../issuers/issuer.ts';
 import { createIssuers } from '../issuers/kinds.ts';
 import { createSignedKrl } from '../issuers/krl.ts';
+import { AppError } from '../protocol/errors.ts';
 import { sshPublicKeyBlob } from '../protocol/ssh-wire.ts';
 import type { Store } from '../store/store.ts';
 import type { BrokerConfig } from './config.ts';
@@ -27,8 +28,9 @@ export function createBrokerIssuers(parts: IssuerParts): {
 } {
   const { config, keys, store, catalogueDirectory } = parts;
   return createIssuers({
-    resolveSecret: parts.resolveSecret,
-    readCa: (file) => readFile(isAbsolute(file) ? file : join(catalogueDirectory, file), 'utf8'),
+    resolveSecret: (ref) => parts.resolveSecret(ref).catch(notSetUp),
+    readCa: (file) =>
+      readFile(isAbsolute(file) ? file : join(catalogueDirectory, file), 'utf8').catch(notSetUp),
     ca: { publicKey: sshPublicKeyBlob(keys.sshCa.privateKey), sign: keys.sshCa.sign },
     publicUrl: config.publicUrl.href,
     identityKey: keys.identity.privateKey,
@@ -36,6 +38,14 @@ export function createBrokerIssuers(parts: IssuerParts): {
       revoke: ({ list, serial, expiresAtMs }) =>
         store.write((tx) => tx.addRevocations(list, [{ serial, expiresAt: expiresAtMs }])),
     },
+  });
+}
+
+/** For the engineer this is the target's fault; what is missing is in the log, and `oncall broker check` says it too. */
+function notSetUp(cause: unknown): never {
+  throw new AppError('target_refused', 'the broker is not set up for this target', {
+    hint: 'ask your administrators to run oncall broker check',
+    cause,
   });
 }
 

@@ -73,15 +73,15 @@ export function signingKey(privateKey: KeyObject): SigningKey {
 }
 
 /** Reads a file that holds a secret; refuses one that others can read or that belongs to somebody else. */
-export async function readSecretFile(file: string): Promise<string> {
+export async function readSecretFile(
+  file: string,
+  hint = 'oncall broker init DIR makes the keys',
+): Promise<string> {
   let info: Awaited<ReturnType<typeof stat>>;
   try {
     info = await stat(file);
   } catch (cause) {
-    throw new AppError('config_invalid', `cannot read ${file}`, {
-      hint: 'oncall broker init DIR makes the keys',
-      cause,
-    });
+    throw new AppError('config_invalid', `cannot read ${file}`, { hint, cause });
   }
   if ((info.mode & 0o077) !== 0) {
     throw new AppError('unsafe_file', `others can read ${file}`, { hint: `chmod 600 ${file}` });

@@ -32,6 +32,12 @@ export interface Requests {
   expire(tx: Tx, id: string): Promise<void>;
 }
 
+/** Whoever settles a request holds it: two brokers that answer it at once would both read it as pending. */
+export async function lockRequest(tx: Tx, id: string): Promise<RequestRow | undefined> {
+  await tx.lockTarget('', 'request', id);
+  return tx.request(id);
+}
+
 export function createRequests(rules: CurrentRules, log: AuditLog): Requests {
   function draft(
     asked: Asked,
@@ -195,7 +201,7 @@ export function createRequests(rules: CurrentRules, log: AuditLog): Requests {
     },
 
     async cancel(tx, caller, id) {
-      const request = await tx.request(id);
+      const request = await lockRequest(tx, id);
       if (request?.user !== caller.person.id) throw new AppError('not_found', `you have no request '${id}'`);
       await settle(tx, request, { state: 'cancelled', outcome: `cancelled by ${caller.person.id}` });
       const audit = await log.record(tx, {
@@ -209,7 +215,7 @@ export function createRequests(rules: CurrentRules, log: AuditLog): Requests {
     },
 
     async expire(tx, id) {
-      const request = await tx.request(id);
+      const request = await lockRequest(tx, id);
       if (request?.state !== 'pending') return;
       const nowMs = await tx.now();
       await tx.settleRequest(id, { state: 'expired', decidedAt: nowMs, outcome: 'nobody answered in time' });

@@ -53,7 +53,8 @@ export class Reader {
       uniqueKeys: false,
       lineCounter: this.#lines,
     });
-    for (const problem of [...document.errors, ...document.warnings]) {
+    // What follows the first is mostly its echo.
+    for (const problem of [...document.errors, ...document.warnings].slice(0, 1)) {
       const hint = problem.code === 'TAB_AS_INDENT' ? 'indent with spaces' : undefined;
       this.#at('error', problem.pos[0], lowerFirst(problem.message), hint);
     }
