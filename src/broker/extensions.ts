@@ -35,7 +35,7 @@ export async function extendGrant(
     );
   }
   const durationSeconds = body.durationSeconds ?? resource.session.defaultSeconds;
-  const endsAt = Math.min(Math.max(grant.endsAt, nowMs + durationSeconds * 1000), grant.hardEndsAt);
+  const endsAt = Math.min(grant.endsAt + durationSeconds * 1000, grant.hardEndsAt);
   if (endsAt <= grant.endsAt) {
     throw new AppError(
       'denied',

@@ -255,7 +255,9 @@ function step(text: string): void {
 
 function show(args: string[], person = ''): void {
   const prompt = person === '' || person === 'operator' ? '$' : `${person} $`;
-  const words = args.map((arg) => (/^[\w@%+=:,./…-]+$/.test(arg) ? arg : `'${arg}'`));
+  const words = args.map((arg) =>
+    /^[\w@%+=:,./…-]+$/.test(arg) ? arg : arg.includes("'") ? `"${arg}"` : `'${arg}'`,
+  );
   process.stdout.write(`   ${paint.dim(prompt)} oncall ${words.join(' ').replaceAll(folder, '…')}\n`);
 }
 
