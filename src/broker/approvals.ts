@@ -10,7 +10,8 @@ import type { AuditLog } from './audit-log.ts';
 import { actorOf, type Caller } from './caller.ts';
 import { decide } from './decisions.ts';
 import { gatherFacts } from './facts.ts';
-import { lockRequest, type Requests } from './requests.ts';
+import { openGrants } from './grants.ts';
+import { lockRequest } from './requests.ts';
 import { approversOf, type CurrentRules, resolveTarget } from './rules.ts';
 
 export interface Approvals {
@@ -20,7 +21,7 @@ export interface Approvals {
   waitingFor(tx: ReadTx, user: string): Promise<readonly RequestRow[]>;
 }
 
-export function createApprovals(rules: CurrentRules, log: AuditLog, requests: Requests): Approvals {
+export function createApprovals(rules: CurrentRules, log: AuditLog): Approvals {
   /** The request, if this person may answer it now. */
   async function answerable(tx: Tx, caller: Caller, id: string, digest: string): Promise<RequestRow> {
     const request = await lockRequest(tx, id);
@@ -181,6 +182,6 @@ export function createApprovals(rules: CurrentRules, log: AuditLog, requests: Re
       outcome: `approved by ${caller.person.id}`,
       durationSeconds,
     });
-    await requests.openGrants(tx, request, { via: 'approval', durationSeconds, actor: actorOf(caller) });
+    await openGrants(tx, current, log, request, { via: 'approval', durationSeconds, actor: actorOf(caller) });
   }
 }

@@ -98,7 +98,7 @@ async function start(
   const requests = createRequests(rules, log);
   const modules = {
     requests,
-    approvals: createApprovals(rules, log, requests),
+    approvals: createApprovals(rules, log),
     credentials: createCredentials(store, rules, issuers, log, endings),
     endings,
     devices: createDevices(
@@ -176,12 +176,7 @@ async function start(
       const next = await loadNext(config, logger);
       metrics.reloads.inc({ outcome: next ? 'taken' : 'refused' });
       if (config.tls) {
-        const { key, cert } = await readTls(config);
-        (app.server as unknown as import('node:tls').Server).setSecureContext({
-          key,
-          cert,
-          minVersion: 'TLSv1.2',
-        });
+        await takeTls(app.server as unknown as import('node:tls').Server, config, logger);
       }
       if (!next) return;
       current = next;
@@ -234,6 +229,19 @@ async function loadNext(config: BrokerConfig, logger: Logger): Promise<Rules | u
     logger.error({ err: error }, 'the new catalogue or policy cannot be read: the old ones stay in force');
   }
   return undefined;
+}
+
+/** Files that make no pair, as in the middle of a rotation, leave the old one in force: no SIGHUP ends what serves. */
+async function takeTls(
+  server: import('node:tls').Server,
+  config: BrokerConfig,
+  logger: Logger,
+): Promise<void> {
+  try {
+    server.setSecureContext({ ...(await readTls(config)), minVersion: 'TLSv1.2' });
+  } catch (error) {
+    logger.error({ err: error }, 'the new TLS key cannot be used: the old one stays in force');
+  }
 }
 
 async function readTls(config: BrokerConfig): Promise<{ key: string; cert: string }> {

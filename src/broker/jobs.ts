@@ -30,6 +30,8 @@ export function createJobs(
 ): Jobs {
   const { logger, onDone } = options;
   const running = new Set<Promise<void>>();
+  // In a row, by job. `attempts` would not do: a timer that was put off by each renewal has counted those too.
+  const failures = new Map<string, number>();
   let stopped = true;
   let looking: Promise<void> | undefined;
   let again = false;
@@ -43,10 +45,13 @@ export function createJobs(
       await store.write((tx) =>
         next === undefined ? tx.finishJob(job.id, job.attempts) : tx.retryJob(job.id, job.attempts, next, ''),
       );
+      failures.delete(job.id);
     } catch (error) {
-      const delay = BACKOFF_MS[Math.min(job.attempts, BACKOFF_MS.length) - 1] ?? 1000;
+      const count = (failures.get(job.id) ?? 0) + 1;
+      failures.set(job.id, count);
+      const delay = BACKOFF_MS[Math.min(count, BACKOFF_MS.length) - 1] ?? 1000;
       logger.warn(
-        { err: error, kind: job.kind, subject: job.subject, attempts: job.attempts },
+        { err: error, kind: job.kind, subject: job.subject, failures: count },
         'job will be tried again',
       );
       await store

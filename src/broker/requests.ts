@@ -3,12 +3,12 @@ import { canonicalJson, type Json } from '../protocol/canonical-json.ts';
 import { AppError } from '../protocol/errors.ts';
 import { createId } from '../protocol/ids.ts';
 import type { AskRequest, RequestView } from '../protocol/messages.ts';
-import { formatInstant } from '../protocol/time.ts';
-import type { AuditRow, GrantRow, RequestRow } from '../store/rows.ts';
+import type { AuditRow, RequestRow } from '../store/rows.ts';
 import type { ReadTx, Tx } from '../store/store.ts';
-import { type Actor, type AuditLog, BROKER } from './audit-log.ts';
+import { type AuditLog, BROKER } from './audit-log.ts';
 import { actorOf, type Caller } from './caller.ts';
 import { type Asked, decide, digestOf, overallEffect, recordDecision, resolveAsked } from './decisions.ts';
+import { openGrants } from './grants.ts';
 import { approversOf, type CurrentRules } from './rules.ts';
 import { viewRequest } from './views.ts';
 
@@ -21,12 +21,6 @@ export interface Requests {
   ask(tx: Tx, caller: Caller, body: AskRequest): Promise<{ ref: string; audit: AuditRow }>;
   /** Decides and records nothing. */
   dryRun(tx: ReadTx, caller: Caller, body: AskRequest): Promise<RequestView>;
-  /** Opens what a settled request allows; its window starts now. */
-  openGrants(
-    tx: Tx,
-    request: RequestRow,
-    how: { via: GrantRow['via']; durationSeconds: number; actor: Actor },
-  ): Promise<void>;
   cancel(tx: Tx, caller: Caller, id: string): Promise<{ ref: string; audit: AuditRow }>;
   /** The timer of a pending request. */
   expire(tx: Tx, id: string): Promise<void>;
@@ -86,78 +80,14 @@ export function createRequests(rules: CurrentRules, log: AuditLog): Requests {
     return { request, asked, nowMs };
   }
 
-  async function openGrants(
-    tx: Tx,
-    request: RequestRow,
-    how: { via: GrantRow['via']; durationSeconds: number; actor: Actor },
-  ): Promise<void> {
-    const { catalogue } = rules();
-    const nowMs = await tx.now();
-    for (const { resource: name, role } of request.targets as unknown as {
-      resource: string;
-      role: string;
-    }[]) {
-      const resource = catalogue.resources.get(name);
-      if (!resource?.roles.includes(role))
-        throw new AppError('ended', `${name}:${role} has left the catalogue`);
-      await tx.lockTarget(request.user, name, role);
-      const [held] = await tx.grants({ user: request.user, resource: name, role, state: 'active', limit: 1 });
-      if (held && held.endsAt > nowMs) {
-        if (request.incident !== null) await tx.addIncident(held.id, request.incident);
-        await log.record(tx, {
-          event: 'grant.reused',
-          actor: how.actor,
-          subject: { grant: held.id, request: request.id, user: request.user, resource: name },
-          data: { incident: request.incident },
-        });
-        continue;
-      }
-      const hardEndsAt = nowMs + resource.session.maxSeconds * 1000;
-      const grant: GrantRow = {
-        id: createId('gr', nowMs),
-        requestId: request.id,
-        user: request.user,
-        resource: name,
-        role,
-        state: 'active',
-        via: how.via,
-        startsAt: nowMs,
-        endsAt: Math.min(nowMs + how.durationSeconds * 1000, hardEndsAt),
-        hardEndsAt,
-        extensions: 0,
-        shiftEndsAt: null,
-        endCause: null,
-        endedAt: null,
-      };
-      await tx.insertGrant(grant, request.incident === null ? [] : [request.incident]);
-      await tx.insertJob({
-        id: createId('job', nowMs),
-        kind: 'end-grant',
-        subject: grant.id,
-        dueAt: grant.endsAt,
-      });
-      await log.record(tx, {
-        event: 'grant.created',
-        actor: how.actor,
-        subject: { grant: grant.id, request: request.id, user: request.user, resource: name },
-        data: {
-          role,
-          via: how.via,
-          incident: request.incident,
-          startsAt: formatInstant(grant.startsAt),
-          endsAt: formatInstant(grant.endsAt),
-          hardEndsAt: formatInstant(hardEndsAt),
-        },
-      });
-    }
-  }
-
   return {
-    openGrants,
-
     async ask(tx, caller, body) {
       const { request, nowMs } = await consider(tx, caller, body);
-      if (request.state === 'pending') await refuseHopeless(tx, request);
+      if (request.state === 'pending') {
+        await refuseHopeless(tx, request);
+        const waiting = await findSame(tx, request);
+        if (waiting) return { ref: waiting.id, audit: await recordRepeat(tx, caller, waiting) };
+      }
       await tx.insertRequest(request);
       const audit = await log.record(tx, {
         event: `request.${request.state}`,
@@ -174,7 +104,7 @@ export function createRequests(rules: CurrentRules, log: AuditLog): Requests {
         embedded: caller.embedded,
       });
       if (request.state === 'granted') {
-        await openGrants(tx, request, {
+        await openGrants(tx, rules(), log, request, {
           via: 'policy',
           durationSeconds: request.durationSeconds,
           actor: BROKER,
@@ -244,6 +174,24 @@ export function createRequests(rules: CurrentRules, log: AuditLog): Requests {
         hint: 'oncall cancel <id>',
       });
     }
+  }
+
+  /** Asked again while it waits: the same question does not go to the approvers twice. */
+  async function findSame(tx: ReadTx, request: RequestRow): Promise<RequestRow | undefined> {
+    const asked = ({ deviceId, targets, incident, reason, durationSeconds }: RequestRow) =>
+      canonicalJson({ deviceId, targets, incident, reason, durationSeconds });
+    const pending = await tx.requests({ user: request.user, state: 'pending', limit: MAX_PENDING });
+    return pending.find((other) => other.expiresAt > request.createdAt && asked(other) === asked(request));
+  }
+
+  function recordRepeat(tx: Tx, caller: Caller, { id, user }: RequestRow): Promise<AuditRow> {
+    return log.record(tx, {
+      event: 'request.repeated',
+      actor: actorOf(caller),
+      subject: { request: id, user, device: caller.device.id },
+      data: null,
+      embedded: caller.embedded,
+    });
   }
 
   async function settle(

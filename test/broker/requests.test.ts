@@ -213,6 +213,14 @@ describe('a request that people must answer', () => {
     expect((await waiting).result.state).toBe('granted');
   });
 
+  it('is not put to the approvers twice when it is asked again while it waits', async () => {
+    const request = await pending();
+    const again = await ask(ana, { ...WRITE, incident: request.incident, reason: 'fix the index' });
+    expect(again.id).toBe(request.id);
+    const other = await ask(ana, { ...WRITE, incident: request.incident, reason: 'something else' });
+    expect(other.id).not.toBe(request.id);
+  });
+
   it('can be cancelled by its requester', async () => {
     const request = await pending();
     expect((await carla.post(`/v1/requests/${request.id}/cancel`)).error?.code).toBe('not_found');
