@@ -233,7 +233,8 @@ export function createCredentials(
           prolonged: false,
           handle: row.handle,
           publicPart: row.publicPart as unknown as CredentialReply['publicPart'],
-          issuedAt: formatInstant(row.createdAt),
+          // As of this reply: what is left of a credential's life is the difference, whatever the device's clock says.
+          issuedAt: formatInstant(await tx.now()),
           expiresAt: formatInstant(row.expiresAt),
         };
       });

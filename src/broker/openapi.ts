@@ -1,4 +1,5 @@
 import type { FastifySchema, RouteOptions } from 'fastify';
+import { ErrorReply } from '../protocol/messages.ts';
 
 /** OpenAPI 3.1 of the routes, made from the schemas that validate: what it says is what is enforced. */
 export function openApiOf(
@@ -46,21 +47,20 @@ function operation(path: string, schema: FastifySchema, signed: boolean): Record
   const query =
     (schema.querystring as { properties?: Record<string, unknown> } | undefined)?.properties ?? {};
   const queryParameters = Object.entries(query).map(([name, type]) => ({ name, in: 'query', schema: type }));
-  const responses = Object.entries((schema.response ?? {}) as Record<string, unknown>).map(
-    ([status, body]) => [
-      status,
-      {
-        description: status.startsWith('2') ? 'done' : 'refused',
-        content: { 'application/json': { schema: body } },
-      },
-    ],
-  );
+  const { 200: result } = (schema.response ?? {}) as Record<string, unknown>;
   return {
     ...(signed && { security: [{ messageSignature: [] }] }),
     parameters: [...parameters, ...queryParameters],
     ...(schema.body !== undefined && {
-      requestBody: { required: true, content: { 'application/json': { schema: schema.body } } },
+      requestBody: { required: true, ...json(schema.body) },
     }),
-    responses: Object.fromEntries(responses),
+    responses: {
+      200: { description: 'done', ...(result !== undefined && json(result)) },
+      default: { description: 'refused', ...json(ErrorReply) },
+    },
   };
+}
+
+function json(schema: unknown): { content: object } {
+  return { content: { 'application/json': { schema } } };
 }

@@ -21,6 +21,7 @@ import { viewDevice } from './views.ts';
 
 /** Our largest message is a few kilobytes. */
 const BODY_LIMIT = 64 * 1024;
+const CLOCK_WAIT_MS = 500;
 
 export interface ServerDeps extends Omit<EndpointDeps, 'app'> {
   config: BrokerConfig;
@@ -184,7 +185,8 @@ function registerOpenRoutes(app: FastifyInstance, deps: ServerDeps, modules: Mod
   );
 }
 
-/** The store's clock, or this machine's when the store is what fails. */
+/** The store's clock, or this machine's when the store is what fails or hangs: a refusal must not wait for it. */
 async function now(store: Store): Promise<number> {
-  return store.now().catch(() => Date.now());
+  const machine = () => Date.now();
+  return Promise.race([store.now().catch(machine), delay(CLOCK_WAIT_MS, undefined, { ref: false }).then(machine)]);
 }

@@ -12,7 +12,7 @@ import { rawPublicKey } from '../protocol/keys.ts';
 import type { AuditProof, CheckpointReply } from '../protocol/messages.ts';
 import { formatInstant } from '../protocol/time.ts';
 import type { ClientConfig } from './config.ts';
-import { readSafeFile, writeFileAtomic } from './files.ts';
+import { readSafeFile, writeFileAtomic, writeTogether } from './files.ts';
 import { withLock } from './lock.ts';
 import type { ClientPaths } from './paths.ts';
 
@@ -149,12 +149,14 @@ export function createAuditMemory({ paths, trust, now, fetchCheckpoint }: AuditM
           const current = await seen();
           const isMoved = current.note !== undefined && current.note !== since.note;
           const newest = isMoved ? await link(head, readHead(current.note)) : head;
-          if (newest.note !== current.note) await writeFileAtomic(paths.checkpointFile, newest.note);
+          const name = `${String(parsed.index).padStart(12, '0')}.json`;
+          await writeTogether([
+            writeFileAtomic(join(paths.receiptsDir, name), `${JSON.stringify(parsed)}\n`),
+            ...(newest.note === current.note ? [] : [writeFileAtomic(paths.checkpointFile, newest.note)]),
+          ]);
         },
         { timeoutMs: LOCK_TIMEOUT_MS },
       );
-      const name = `${String(parsed.index).padStart(12, '0')}.json`;
-      await writeFileAtomic(join(paths.receiptsDir, name), `${JSON.stringify(parsed)}\n`);
     },
   };
 }

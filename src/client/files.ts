@@ -39,6 +39,15 @@ export async function writeFileAtomic(
 }
 
 /**
+ * For writes that don't depend on each other: each waits for the disk, so together they take little longer than one. Throws the
+ * first failure, when none of them is under way any more.
+ */
+export async function writeTogether(writes: readonly Promise<unknown>[]): Promise<void> {
+  for (const result of await Promise.allSettled(writes))
+    if (result.status === 'rejected') throw result.reason;
+}
+
+/**
  * The content of a regular file that is ours, or undefined where there is none. A symbolic link is followed only if it is
  * ours too. `secret`: what others can read is refused as well. Throws AppError `unsafe_file` with the command that
  * repairs it, and `too_large` beyond 4 MiB.

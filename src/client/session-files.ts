@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { AppError } from '../protocol/errors.ts';
 import { formatTarget, isName } from '../protocol/names.ts';
 import { type HeldCredential, type PublicPart, requireGrantId } from './credentials.ts';
-import { listNames, readSafeFile, removePath, writeFileAtomic } from './files.ts';
+import { listNames, readSafeFile, removePath, writeFileAtomic, writeTogether } from './files.ts';
 import type { ClientPaths } from './paths.ts';
 
 type Postgres = Extract<PublicPart, { kind: 'postgres' }>;
@@ -44,8 +44,8 @@ export async function writeSessionFiles(
 ): Promise<void> {
   for (const credential of credentials) {
     const folder = grantFolder(paths, credential.grantId);
-    const files = filesOf(credential, folder);
-    for (const [name, content] of Object.entries(files)) await writeIfChanged(join(folder, name), content);
+    const files = Object.entries(filesOf(credential, folder));
+    await writeTogether(files.map(([name, content]) => writeIfChanged(join(folder, name), content)));
   }
   await rejoin(paths);
 }

@@ -14,7 +14,7 @@ import type {
 } from '../protocol/messages.ts';
 import { isName } from '../protocol/names.ts';
 import { formatInstant } from '../protocol/time.ts';
-import { readSafeFile, writeFileAtomic } from './files.ts';
+import { readSafeFile, writeFileAtomic, writeTogether } from './files.ts';
 import type { ClientPaths } from './paths.ts';
 
 const SCHEMA = 'oncall.status/v1';
@@ -91,17 +91,13 @@ export async function updateStatusFile(
     throw error;
   });
   const status = change({ ...(current ?? emptyStatus(owner, nowMs)), brokerContactAt: formatInstant(nowMs) });
-  await writeFileAtomic(owner.paths.statusFile, `${JSON.stringify(status)}\n`);
-  await writeNames(
-    owner.paths,
-    'grants',
-    status.grants.map(({ id }) => id),
-  );
-  await writeNames(
-    owner.paths,
-    'requests',
-    status.pending.map(({ id }) => id),
-  );
+  const { paths } = owner;
+  const idsOf = (rows: readonly { readonly id: string }[]) => rows.map(({ id }) => id);
+  await writeTogether([
+    writeFileAtomic(paths.statusFile, `${JSON.stringify(status)}\n`),
+    writeNames(paths, 'grants', idsOf(status.grants)),
+    writeNames(paths, 'requests', idsOf(status.pending)),
+  ]);
   return status;
 }
 

@@ -351,6 +351,7 @@ export const CredentialReply = strict({
   prolonged: Type.Boolean(),
   handle: Type.String(),
   publicPart: PublicPart,
+  /** The broker's time of this reply: `expiresAt` minus this is the life that is left. */
   issuedAt: Instant,
   expiresAt: Instant,
 });

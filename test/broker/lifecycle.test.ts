@@ -51,6 +51,8 @@ describe('a credential', () => {
     const second = (await issue(ana, grant.id, { renews: first.credentialId })).result;
     expect(second).toMatchObject({ credentialId: first.credentialId, handle: first.handle, prolonged: true });
     expect(Date.parse(second.expiresAt)).toBeGreaterThanOrEqual(Date.parse(first.expiresAt));
+    expect(Date.parse(second.issuedAt)).toBeGreaterThan(Date.parse(first.issuedAt));
+    expect(Date.parse(second.expiresAt) - Date.parse(second.issuedAt)).toBeLessThanOrEqual(10_000);
     expect(await target.canLogIn(first.handle)).toBe(true);
     await ana.post(`/v1/grants/${grant.id}/release`);
   });
