@@ -1,7 +1,7 @@
 // Builds dist/: esbuild splits the graph along its dynamic imports, then each chunk becomes CommonJS in which
 // `import()` stays lazy. Many small CommonJS files start twice as fast as one ESM bundle (the ESM loader alone costs
 // about 12 ms). All but the native add-ons is bundled, so what gets installed is what was tested.
-// `--test` also builds dist/test/: the demo and the fault-injecting broker, which are never packed.
+// `--test` also builds dist/test/: the demo, the bench and the fault-injecting broker, which are never packed.
 import { copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -52,6 +52,7 @@ const fresh = `.dist-${process.pid}`;
 await bundle(fresh, { main: 'src/main.ts', 'keychain-child': 'src/client/keychain-child.ts' });
 if (process.argv.includes('--test')) {
   await bundle(join(fresh, 'test'), {
+    bench: 'test/bench/main.ts',
     demo: 'test/demo/main.ts',
     query: 'test/demo/query.ts',
     broker: 'test/support/broker-main.ts',

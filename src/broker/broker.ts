@@ -47,6 +47,8 @@ export interface BrokerOptions {
 }
 
 const HOUR_MS = 3_600_000;
+/** Longer than any answer takes: a call to a target, then the wait for its proof. */
+const STOP_MS = 15_000;
 
 export async function startBroker(options: BrokerOptions): Promise<RunningBroker> {
   const closers: (() => Promise<void>)[] = [];
@@ -165,6 +167,8 @@ async function start(
       subject: {},
       data: digests(current, options.version),
     });
+    // The catalogue may have changed while no broker was looking.
+    await endWhatLeft(tx, current.catalogue, endings);
   });
   jobs.start();
   closers.push(() => jobs.stop());
@@ -195,7 +199,10 @@ async function start(
     async stop() {
       // Answers first, then due work, then what both stand on.
       changes.close();
+      // Node stops looking for requests that never end once it closes.
+      const cut = setTimeout(() => app.server.closeAllConnections(), STOP_MS);
       await app.close();
+      clearTimeout(cut);
       await close();
       logger.info('stopped');
     },

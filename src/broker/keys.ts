@@ -51,8 +51,18 @@ export async function createBrokerKeys(directory: string): Promise<BrokerKeys> {
 }
 
 export async function loadBrokerKeys(directory: string): Promise<BrokerKeys> {
-  const load = async (file: string) =>
-    signingKey(createPrivateKey(await readSecretFile(join(directory, file))));
+  const load = async (name: string) => {
+    const file = join(directory, name);
+    const pem = await readSecretFile(file);
+    try {
+      return signingKey(createPrivateKey(pem));
+    } catch (cause) {
+      throw new AppError('config_invalid', `${file} holds no Ed25519 key`, {
+        hint: 'put it back from a backup: devices and targets trust this very key',
+        cause,
+      });
+    }
+  };
   const [identity, log, sshCa, x509Ca] = await Promise.all([
     load(FILES.identity),
     load(FILES.log),

@@ -22,6 +22,8 @@ import { viewDevice } from './views.ts';
 /** Our largest message is a few kilobytes. */
 const BODY_LIMIT = 64 * 1024;
 const CLOCK_WAIT_MS = 500;
+/** Node holds nobody to the time of a request while that of its headers is the longer one, which is the default. */
+const TIMEOUTS = { headersTimeout: 10_000, requestTimeout: 15_000, connectionsCheckingInterval: 5_000 };
 
 export interface ServerDeps extends Omit<EndpointDeps, 'app'> {
   config: BrokerConfig;
@@ -36,9 +38,11 @@ export interface ServerDeps extends Omit<EndpointDeps, 'app'> {
 export function createServer(deps: ServerDeps, modules: Modules): FastifyInstance {
   const { config, keys, store, logger, tls } = deps;
   const app = fastify({
-    ...(tls && { https: { key: tls.key, cert: tls.cert, minVersion: 'TLSv1.2' as const } }),
+    ...(tls
+      ? { https: { key: tls.key, cert: tls.cert, minVersion: 'TLSv1.2' as const, ...TIMEOUTS } }
+      : { http: TIMEOUTS }),
     bodyLimit: BODY_LIMIT,
-    requestTimeout: 15_000,
+    requestTimeout: TIMEOUTS.requestTimeout,
     keepAliveTimeout: 65_000,
     routerOptions: { maxParamLength: 200 },
     genReqId: () => createId('cor', Date.now()),

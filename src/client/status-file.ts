@@ -56,6 +56,8 @@ export interface StatusFile {
   readonly shifts: readonly ShiftView[];
   /** How many requests wait for this person's answer. */
   readonly approvalsWaiting: number;
+  /** What every device of a person is told: that another one was added or revoked, for one. Newest first. */
+  readonly notices: readonly { readonly at: string; readonly text: string }[];
 }
 
 /** Who the file is about. */
@@ -114,6 +116,7 @@ function emptyStatus({ paths, broker, user, device }: StatusOwner, nowMs: number
     incidents: [],
     shifts: [],
     approvalsWaiting: 0,
+    notices: [],
   };
 }
 
@@ -155,6 +158,7 @@ export function fromReply(status: StatusFile, reply: StatusReply): StatusFile {
     incidents: reply.incidents.map(({ id, priority, service, title }) => ({ id, priority, service, title })),
     shifts: reply.me.shifts,
     approvalsWaiting: reply.approvals.length,
+    notices: reply.me.notices,
   };
 }
 

@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { brokerInvite } from '../../src/broker/commands.ts';
 import { findFreePort } from '../support/postgres-server.ts';
 import { atEnd, makeFolder } from './cleanup.ts';
 import { plainEnvironment, runNode } from './process-times.ts';
@@ -22,9 +23,18 @@ export interface BenchBroker {
   readonly url: string;
   /** PEM: what a client pins. */
   readonly ca: string;
-  invite(person: string): string;
+  invite(person: string): Promise<string>;
 }
 
+/** What the broker's commands ask of the process around them. */
+const HOST = {
+  out: () => undefined,
+  err: () => undefined,
+  env: {},
+  now: Date.now,
+  signal: new AbortController().signal,
+  onReload: () => undefined,
+};
 const START_MS = 30_000;
 const HOST_KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK4hODvxhIL3kuR7p1yt9ZwvpPEtRAxxrWJtVe0y6eo4';
 
@@ -47,8 +57,10 @@ export async function startBenchBroker(): Promise<BenchBroker> {
   return {
     url,
     ca: readFileSync(join(directory, 'keys', 'identity.crt'), 'utf8'),
-    invite: (person) =>
-      (JSON.parse(oncall('broker', 'invite', person, '--dir', directory, '--json')) as { url: string }).url,
+    async invite(person) {
+      const { data } = await brokerInvite({ directory, user: person, forSeconds: 3600 }, HOST);
+      return (data as { url: string }).url;
+    },
   };
 }
 

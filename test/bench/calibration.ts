@@ -1,9 +1,10 @@
 // What this machine can do by itself: the figures that the ratios stand beside.
 import { generateKeyPairSync, randomBytes, sign, verify } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { openDatabase } from '../../src/store/sqlite-connection.ts';
-import { makeFolder } from './cleanup.ts';
+import { atEnd, makeFolder } from './cleanup.ts';
 import { plainEnvironment, runNode } from './process-times.ts';
 import type { Section } from './report.ts';
 import { median, timePerCall } from './statistics.ts';
@@ -29,7 +30,7 @@ export async function calibrate(): Promise<Calibration> {
   return {
     nodeMs: median(starts),
     fsyncMs: timeFsync(),
-    commitMs: await timeCommit(),
+    commitMs: timePerCall(await openDurableCommit()),
     signMs: timePerCall(() => sign(null, message, privateKey)),
     verifyMs: timePerCall(() => verify(null, message, publicKey, signature)),
   };
@@ -48,23 +49,20 @@ function timeFsync(): number {
   }
 }
 
-/** With the store's own settings, and without the store: no queries but the insert. */
-async function timeCommit(): Promise<number> {
+/** With the store's own settings, and without the store: no queries but the insert of one row. */
+export async function openDurableCommit(): Promise<() => void> {
   const database = await openDatabase(join(makeFolder('commit'), 'file.db'));
-  try {
-    for (const setting of ['journal_mode = wal', 'synchronous = full', 'fullfsync = on'])
-      database.pragma(setting);
-    database.exec('create table entries (number integer primary key, entry text) strict');
-    const insert = database.prepare('insert into entries (entry) values (?)');
-    const entry = randomBytes(300).toString('base64');
-    return timePerCall(() => {
-      database.exec('begin immediate');
-      insert.run([entry]);
-      database.exec('commit');
-    });
-  } finally {
-    database.close();
-  }
+  atEnd(() => database.close());
+  for (const setting of ['journal_mode = wal', 'synchronous = full', 'fullfsync = on'])
+    database.pragma(setting);
+  database.exec('create table entries (number integer primary key, entry text) strict');
+  const insert = database.prepare('insert into entries (entry) values (?)');
+  const entry = randomBytes(300).toString('base64');
+  return () => {
+    database.exec('begin immediate');
+    insert.run([entry]);
+    database.exec('commit');
+  };
 }
 
 export function calibrationSection({ nodeMs, fsyncMs, commitMs, signMs, verifyMs }: Calibration): Section {
@@ -77,6 +75,9 @@ export function calibrationSection({ nodeMs, fsyncMs, commitMs, signMs, verifyMs
       { name: 'Ed25519 signature', value: signMs * 1000, unit: 'µs' },
       { name: 'Ed25519 verification', value: verifyMs * 1000, unit: 'µs' },
     ],
-    notes: ['medians; the folder for temporary files holds what is written here'],
+    notes: [
+      'medians; the folder for temporary files holds what is written here',
+      `load average ${loadavg()[0]?.toFixed(1)}: above the number of cores, all that takes long looks slower than it is`,
+    ],
   };
 }

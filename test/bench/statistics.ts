@@ -11,16 +11,20 @@ export function quantile(values: readonly number[], share: number): number {
   return value;
 }
 
-const BATCHES = 9;
-const BATCH_MS = 60;
+export interface Timing {
+  readonly batches: number;
+  readonly batchMs: number;
+}
+
+const CAREFUL: Timing = { batches: 9, batchMs: 60 };
 
 /** Milliseconds a call, as the median of batches; the first one warms up and does not count. */
-export function timePerCall(call: () => unknown): number {
+export function timePerCall(call: () => unknown, { batches, batchMs }: Timing = CAREFUL): number {
   const batch = () => {
     const started = performance.now();
     let calls = 0;
     let elapsed = 0;
-    while (elapsed < BATCH_MS) {
+    while (elapsed < batchMs) {
       call();
       calls += 1;
       elapsed = performance.now() - started;
@@ -28,5 +32,5 @@ export function timePerCall(call: () => unknown): number {
     return elapsed / calls;
   };
   batch();
-  return median(Array.from({ length: BATCHES }, batch));
+  return median(Array.from({ length: batches }, batch));
 }

@@ -318,4 +318,19 @@ describe('reloading', () => {
     installation.write('catalogue.yaml', good);
     await broker.reload();
   });
+
+  it('is done at the start too: what left while no broker was looking loses its grants', async () => {
+    const other = await install({ catalogue: withPostgres() });
+    const before = await other.start();
+    const [mine, declarer] = [await enrolled(other, 'ana'), await enrolled(other, 'dora')];
+    await declarer.post('/v1/incidents', { id: 'P1-1', service: 'orders', priority: 'P1' });
+    const { result } = await mine.post<RequestView>('/v1/requests', { ...DB, incident: 'P1-1' });
+    expect(result.state).toBe('granted');
+    await before.stop();
+    const good = other.read('catalogue.yaml');
+    other.write('catalogue.yaml', good.slice(0, good.indexOf('resources:')));
+    await other.start();
+    const { result: after } = await mine.get<GrantList>('/v1/grants');
+    expect(after.grants.map(({ state }) => state)).toEqual(['ended']);
+  });
 });

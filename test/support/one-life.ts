@@ -83,7 +83,7 @@ export async function expectAllEnds({ target, ana }: World): Promise<void> {
   await waitFor(gone, { what: 'the end of every login', timeoutMs: 60_000 });
 }
 
-async function readLog(dora: TestDevice): Promise<AuditPage['entries']> {
+export async function readLog(dora: TestDevice): Promise<AuditPage['entries']> {
   const entries: AuditPage['entries'] = [];
   for (;;) {
     const { result } = await dora.get<AuditPage>(`/v1/audit/entries?from=${entries.length}`);
@@ -92,7 +92,7 @@ async function readLog(dora: TestDevice): Promise<AuditPage['entries']> {
   }
 }
 
-async function expectWholeLog(url: string, dora: TestDevice, entries: AuditPage['entries']): Promise<void> {
+export async function expectWholeLog(url: string, dora: TestDevice, entries: AuditPage['entries']): Promise<void> {
   const identity = (await (await fetch(`${url}/v1/identity`)).json()) as { logKey: string; origin: string };
   const { result } = await dora.get<{ checkpoint: string }>('/v1/audit/checkpoint');
   const trusted = { origin: identity.origin, publicKey: rawPublicKey(identity.logKey) };

@@ -18,11 +18,11 @@ export interface Target {
   canLogIn(user: string): Promise<boolean>;
 }
 
-/** An installation whose db-replica is a fresh database, with roles of its own. */
+/** An installation whose db-replica is a fresh database (of the run's server, unless told), with roles of its own. */
 export async function installWithTarget(
-  options: InstallationOptions & { credential?: string } = {},
+  options: InstallationOptions & { credential?: string; database?: TestDatabase } = {},
 ): Promise<Target> {
-  const database = await testDatabase();
+  const database = options.database ?? (await testDatabase());
   const names = rolesOf(database.database);
   await database.sql(renamed(TARGET_SQL('broker-secret'), names));
   const connection = `{ host: ${database.host}, port: ${database.port}, database: ${database.database}, sslMode: verify-full, ca: ${JSON.stringify(database.caFile)} }`;

@@ -6,7 +6,7 @@ import { bothTimes, relativeTime } from '../times.ts';
 
 /** What is held, what is pending, what is burning; the age of the knowledge last, because it colours all the rest. */
 export function statusLines(status: Omit<StatusFile, 'schema'>, now: number): Line[] {
-  const { grants, pending, incidents, shifts, approvalsWaiting } = status;
+  const { grants, pending, incidents, shifts, approvalsWaiting, notices } = status;
   return [
     ...(grants.length === 0 ? [`${status.user} holds no access`] : grantLines(grants, now)),
     ...pending.map(
@@ -26,6 +26,9 @@ export function statusLines(status: Omit<StatusFile, 'schema'>, now: number): Li
       return `on call for ${schedule}, level ${level}${end}`;
     }),
     ...(approvalsWaiting > 0 ? [`${approvalsWaiting} to answer: oncall approvals`] : []),
+    ...notices.map(
+      ({ at, text }): Line => [{ text: 'note', style: 'cyan' }, ` ${text} ${relativeTime(Date.parse(at), now)}`],
+    ),
     { text: `as of ${relativeTime(Date.parse(status.brokerContactAt), now)}`, style: 'dim' },
   ];
 }
