@@ -192,5 +192,8 @@ function registerOpenRoutes(app: FastifyInstance, deps: ServerDeps, modules: Mod
 /** The store's clock, or this machine's when the store is what fails or hangs: a refusal must not wait for it. */
 async function now(store: Store): Promise<number> {
   const machine = () => Date.now();
-  return Promise.race([store.now().catch(machine), delay(CLOCK_WAIT_MS, undefined, { ref: false }).then(machine)]);
+  return Promise.race([
+    store.now().catch(machine),
+    delay(CLOCK_WAIT_MS, undefined, { ref: false }).then(machine),
+  ]);
 }

@@ -4,11 +4,11 @@ import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BrokerOptions, startBroker } from '../../src/broker/broker.ts';
 import { openPostgresStore } from '../../src/store/postgres.ts';
+import { atEnd } from '../support/at-end.ts';
 import { type Answer, type CallOptions, send, type TestDevice } from '../support/device.ts';
 import type { Installation } from '../support/installation.ts';
 import { testDatabase } from '../support/postgres.ts';
 import { freePort, tempDir } from '../support/temp.ts';
-import { atEnd } from '../support/at-end.ts';
 
 /** For `install({ store })`; `migrateStore` must follow before anything starts. */
 export const POSTGRES_STORE = 'store: { postgres: { file: secrets/store-url } }';

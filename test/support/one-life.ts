@@ -92,7 +92,11 @@ export async function readLog(dora: TestDevice): Promise<AuditPage['entries']> {
   }
 }
 
-export async function expectWholeLog(url: string, dora: TestDevice, entries: AuditPage['entries']): Promise<void> {
+export async function expectWholeLog(
+  url: string,
+  dora: TestDevice,
+  entries: AuditPage['entries'],
+): Promise<void> {
   const identity = (await (await fetch(`${url}/v1/identity`)).json()) as { logKey: string; origin: string };
   const { result } = await dora.get<{ checkpoint: string }>('/v1/audit/checkpoint');
   const trusted = { origin: identity.origin, publicKey: rawPublicKey(identity.logKey) };

@@ -27,7 +27,10 @@ export function statusLines(status: Omit<StatusFile, 'schema'>, now: number): Li
     }),
     ...(approvalsWaiting > 0 ? [`${approvalsWaiting} to answer: oncall approvals`] : []),
     ...notices.map(
-      ({ at, text }): Line => [{ text: 'note', style: 'cyan' }, ` ${text} ${relativeTime(Date.parse(at), now)}`],
+      ({ at, text }): Line => [
+        { text: 'note', style: 'cyan' },
+        ` ${text} ${relativeTime(Date.parse(at), now)}`,
+      ],
     ),
     { text: `as of ${relativeTime(Date.parse(status.brokerContactAt), now)}`, style: 'dim' },
   ];
