@@ -81,6 +81,14 @@ export function createCredentials(
     });
   }
 
+  async function endOlder(tx: Tx, grant: GrantRow, caller: Caller): Promise<void> {
+    const states = ['issuing', 'live'] as const;
+    const filter = { grantId: grant.id, deviceId: caller.device.id, states, limit: OLDER };
+    for (const credential of await tx.credentials(filter)) {
+      await endings.endCredential(tx, credential, { cause: 'replaced', actor: actorOf(caller) });
+    }
+  }
+
   return {
     async begin(tx, caller, grantId, body) {
       const nowMs = await tx.now();
@@ -116,7 +124,7 @@ export function createCredentials(
       const details = { incident: incidents[0] ?? null, expiresAt: formatInstant(expiresAt) };
 
       const held = body.renews === undefined ? undefined : await tx.credential(body.renews);
-      if (held && issuer.renewal === 'prolong' && isProlongable(held, grant, caller)) {
+      if (held && issuer.renewal === 'prolong' && isHeldBy(held, grant, caller)) {
         await tx.moveCredential(held.id, ['live'], { expiresAt });
         const audit = await log.record(tx, {
           event: 'credential.renewing',
@@ -158,17 +166,8 @@ export function createCredentials(
         endedAt: null,
         proof: null,
       };
-      // Whatever else this device has under the grant was lost on the way, unless it says that it renews it.
-      const older = await tx.credentials({
-        grantId: grant.id,
-        deviceId: caller.device.id,
-        states: ['issuing', 'live'],
-        limit: OLDER,
-      });
-      for (const credential of older) {
-        if (credential.id === body.renews) continue;
-        await endings.endCredential(tx, credential, { cause: 'replaced', actor: actorOf(caller) });
-      }
+      // A device that renews nothing has lost what it had under the grant. One that renews goes on using it for a moment.
+      if (!(held && isHeldBy(held, grant, caller))) await endOlder(tx, grant, caller);
       await tx.insertCredential(row);
       await tx.insertJob({
         id: createId('job', nowMs),
@@ -278,7 +277,7 @@ export function createCredentials(
   }
 }
 
-function isProlongable(credential: CredentialRow, grant: GrantRow, caller: Caller): boolean {
+function isHeldBy(credential: CredentialRow, grant: GrantRow, caller: Caller): boolean {
   return (
     credential.state === 'live' && credential.grantId === grant.id && credential.deviceId === caller.device.id
   );

@@ -35,8 +35,21 @@ export function gatherFacts(catalogue: Catalogue, subject: FactSubject): Facts {
 /** The shifts of one person now, over all schedules. */
 export function shiftsOf(catalogue: Catalogue, user: string, nowMs: number): readonly Shift[] {
   return schedulesOf(catalogue, user).flatMap((schedule) =>
-    shiftsAt(schedule, nowMs).filter((shift) => shift.user === user),
+    currentShifts(schedule, nowMs).filter((shift) => shift.user === user),
   );
+}
+
+/** Time zones cost half a millisecond a look, so what was found holds for the rest of its minute: handovers are on whole minutes. */
+const current = new WeakMap<Schedule, { minute: number; shifts: readonly Shift[] }>();
+const MINUTE_MS = 60_000;
+
+function currentShifts(schedule: Schedule, nowMs: number): readonly Shift[] {
+  const minute = Math.floor(nowMs / MINUTE_MS);
+  const known = current.get(schedule);
+  if (known?.minute === minute) return known.shifts;
+  const shifts = shiftsAt(schedule, nowMs);
+  current.set(schedule, { minute, shifts });
+  return shifts;
 }
 
 /** The level is the best one held where it counts: over the resource's own schedules if any is held, else over all. */

@@ -66,6 +66,10 @@ export function createJobs(
   async function look(): Promise<void> {
     const free = AT_ONCE - running.size;
     if (free <= 0) return;
+    // Looked at by reading first: most looks find nothing, and taking needs the one writer.
+    const nowMs = await store.now();
+    const next = await store.read((tx) => tx.nextJobAt(nowMs));
+    if (next === undefined || next > nowMs) return;
     const due = await store.write(async (tx) => tx.takeJobs(await tx.now(), LEASE_MS, free));
     for (const job of due) {
       const work = run(job).finally(() => {

@@ -105,6 +105,8 @@ export interface ReadTx {
     limit: number;
   }): Promise<readonly AuditRow[]>;
 
+  /** When the next job that nobody holds is due; undefined where there is none. */
+  nextJobAt(nowMs: number): Promise<number | undefined>;
   countJobs(): Promise<readonly { kind: string; count: number; oldestDueAt: number }[]>;
 }
 

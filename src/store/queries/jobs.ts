@@ -16,6 +16,16 @@ const job = createRowCodec<JobRow>({});
 
 export function readJobs({ db }: QueryContext) {
   return {
+    async nextJobAt(nowMs) {
+      const found = await db
+        .selectFrom('jobs')
+        .select('due_at')
+        .where('lease_until', '<=', nowMs)
+        .orderBy('due_at')
+        .limit(1)
+        .executeTakeFirst();
+      return found?.due_at;
+    },
     async countJobs() {
       return db
         .selectFrom('jobs')
