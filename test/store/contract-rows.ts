@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Tx } from '../../src/store/store.ts';
 import type { StoreContext } from './contract.ts';
 import { sampleDevice, sampleGrant, sampleIncident, sampleRequest, T0, unique } from './sample-rows.ts';
 
@@ -39,11 +40,11 @@ export function rowContract(context: StoreContext): void {
     it('refuses a change to what is not there', async () => {
       const { store } = context;
       for (const change of [
-        store.write((tx) => tx.updateDevice('dev_nobody', { lastSeenAt: T0 })),
-        store.write((tx) => tx.updateIncident('P1-none', { title: 'x' })),
-        store.write((tx) => tx.updateGrant('gr_none', { extensions: 1 })),
+        (tx: Tx) => tx.updateDevice('dev_nobody', { lastSeenAt: T0 }),
+        (tx: Tx) => tx.updateIncident('P1-none', { title: 'x' }),
+        (tx: Tx) => tx.updateGrant('gr_none', { extensions: 1 }),
       ]) {
-        await expect(change).rejects.toMatchObject({ code: 'not_found' });
+        await expect(store.write(change)).rejects.toMatchObject({ code: 'not_found' });
       }
     });
 
