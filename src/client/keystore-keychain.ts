@@ -17,8 +17,9 @@ export function createKeychainKeystore(
   context: ClientContext,
   limitMs = context.interactive ? LIMIT_WITH_PERSON_MS : LIMIT_MS,
 ): Keystore {
-  const ask = (op: 'get' | 'set' | 'delete', account: string, secret?: string) =>
-    askChild(context, { op, service: SERVICE, account, secret }, limitMs);
+  // One thumbprint in 64 begins with a dash, which the system's own tools would take for an option.
+  const ask = (op: 'get' | 'set' | 'delete', keyId: string, secret?: string) =>
+    askChild(context, { op, service: SERVICE, account: `device:${keyId}`, secret }, limitMs);
   return {
     kind: 'keychain',
     async load(keyId) {

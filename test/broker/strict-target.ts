@@ -14,14 +14,13 @@ export interface StrictTarget {
   readonly complaints: readonly string[];
   /** How the next calls fail, one each. */
   fail(...faults: Fault[]): void;
-  heal(): void;
   decorate(issuer: Issuer): Issuer;
 }
 
 export function createStrictTarget(store: Store): StrictTarget {
   const logins = new Set<string>();
   const complaints: string[] = [];
-  let faults: Fault[] = [];
+  const faults: Fault[] = [];
 
   async function faulty<T>(act: (lazy: boolean) => Promise<T>): Promise<T> {
     const fault = faults.shift();
@@ -36,9 +35,6 @@ export function createStrictTarget(store: Store): StrictTarget {
     logins,
     complaints,
     fail: (...more) => void faults.push(...more),
-    heal: () => {
-      faults = [];
-    },
     decorate: (issuer) => ({
       ...issuer,
       issue: (input) =>

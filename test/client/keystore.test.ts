@@ -102,10 +102,14 @@ describe.skipIf(!part('keyring'))('the keychain', () => {
     expect(await failureOf(keystore.load(keyId))).toMatchObject({ code: 'not_enrolled' });
     await keystore.save(keyId, record);
     expect(await keystore.load(keyId)).toEqual(record);
-    const stored = execFileSync('secret-tool', ['lookup', 'service', 'oncall', 'username', keyId], {
-      env: keyring.env,
-      encoding: 'utf8',
-    });
+    const stored = execFileSync(
+      'secret-tool',
+      ['lookup', 'service', 'oncall', 'username', `device:${keyId}`],
+      {
+        env: keyring.env,
+        encoding: 'utf8',
+      },
+    );
     expect(JSON.parse(stored)).toEqual(record);
     await keystore.remove(keyId);
     expect(await failureOf(keystore.load(keyId))).toMatchObject({ code: 'not_enrolled' });
