@@ -48,6 +48,8 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   'prom-client': /^broker\//,
   undici: /^(broker|sources|notify|issuers)\//,
   luxon: /^(catalogue|sources)\//,
+  'ical.js': /^sources\/ical\.ts$/,
+  nodemailer: /^notify\/email\.ts$/,
   yaml: /^(catalogue\/|client\/config\.ts$|broker\/config\.ts$)/,
   '@hpke/core': /^protocol\/seal\.ts$/,
   '@peculiar/x509': /^(broker|issuers)\//,

@@ -9,6 +9,9 @@ import type { Catalogue, Finding } from './types.ts';
 
 const SECTIONS = ['groups', 'people', 'services', 'schedules', 'resources', 'approvals'];
 
+const GRACE: Catalogue['grace'] = { incidentSeconds: 600, shiftSeconds: 600 };
+const REVIEWS: Catalogue['reviews'] = { owners: [{ kind: 'manager' }], dueSeconds: 72 * 3600 };
+
 export interface ParsedCatalogue {
   /** Undefined where any finding is an error. */
   catalogue: Catalogue | undefined;
@@ -59,5 +62,11 @@ function readSections(reader: Reader): Omit<Catalogue, 'sha256' | 'directory'> |
     services,
     resources: readResources(reader, section('resources'), new Set(services.keys())),
     chains: readChains(reader, section('approvals'), people, groups),
+    bundles: new Map(),
+    automation: new Map(),
+    sources: new Map(),
+    channels: new Map(),
+    grace: GRACE,
+    reviews: REVIEWS,
   };
 }

@@ -3,7 +3,7 @@ import { isName } from '../protocol/names.ts';
 import { readFields } from './fields.ts';
 import type { Placed, Reader } from './read.ts';
 import { quote } from './read.ts';
-import type { ApprovalChain, Person } from './types.ts';
+import type { ApprovalChain, Approver, Person } from './types.ts';
 
 const EMAIL = /^[^\s@<>"]{1,64}@[A-Za-z0-9.-]{1,190}$/;
 export const NAME_FORM = 'a name: letters, digits and . _ @ / + - without spaces';
@@ -99,9 +99,10 @@ export function readChains(
           )
         : reader.existing(approver, 'person', people.keys()),
     );
-    const chain = {
+    const party = { approvers: right.map(({ value }) => approverOf(value)), need: 1 };
+    const chain: ApprovalChain = {
       id: key.value,
-      approvers: right.map((approver) => approver.value),
+      stages: [{ parties: [party], waitSeconds: undefined, otherwise: 'deny' }],
       expiresSeconds: fields.duration('expires')?.value ?? DEFAULT_CHAIN_SECONDS,
     };
     chains.set(key.value, chain);
@@ -111,15 +112,19 @@ export function readChains(
   return chains;
 }
 
-/** Everybody that a chain names: the people, and the members of its groups. */
+function approverOf(text: string): Approver {
+  const [kind, id] = text.split(':');
+  return kind === 'group' && id !== undefined ? { kind: 'group', id } : { kind: 'person', id: text };
+}
+
+/** Everybody that a chain names in any stage: the people, and the members of its groups. */
 export function chainMembers(chain: ApprovalChain, people: ReadonlyMap<string, Person>): Set<string> {
   const members = new Set<string>();
-  for (const approver of chain.approvers) {
-    if (!approver.startsWith('group:')) members.add(approver);
-    const group = approver.slice('group:'.length);
-    for (const person of people.values()) {
-      if (approver.startsWith('group:') && person.groups.includes(group)) members.add(person.id);
-    }
+  const approvers = chain.stages.flatMap(({ parties }) => parties.flatMap((party) => party.approvers));
+  for (const approver of approvers) {
+    if (approver.kind === 'person') members.add(approver.id);
+    if (approver.kind !== 'group') continue;
+    for (const person of people.values()) if (person.groups.includes(approver.id)) members.add(person.id);
   }
   return members;
 }

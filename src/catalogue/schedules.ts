@@ -28,6 +28,7 @@ export function readSchedules(
       timeZone,
       rotations,
       overrides: readOverrides(fields, timeZone, people, rotations),
+      feeds: [],
     });
   }
   return schedules;
@@ -43,7 +44,12 @@ export function readServices(
     const fields = readFields(reader, value, `services.${key.value}`, ['schedules']);
     const covering = fields?.texts('schedules') ?? [];
     for (const schedule of covering) reader.existing(schedule, 'schedule', schedules.keys());
-    services.set(key.value, { id: key.value, schedules: covering.map((schedule) => schedule.value) });
+    services.set(key.value, {
+      id: key.value,
+      schedules: covering.map((schedule) => schedule.value),
+      bundle: undefined,
+      ids: {},
+    });
   }
   return services;
 }

@@ -8,7 +8,7 @@ export interface Person {
   email: string | undefined;
   groups: readonly string[];
   manager: string | undefined;
-  /** Ids in other systems, e.g. `{ pagerduty: 'PXYZ' }`. People are mapped explicitly, never by e-mail alone. */
+  /** Ids at outside sources, by the source's name, e.g. `{ pagerduty: 'PXYZ' }`. Mapped explicitly, never by e-mail alone. */
   ids: Readonly<Record<string, string>>;
 }
 
@@ -28,19 +28,34 @@ export interface ScheduleOverride {
   endsAtMs: number;
 }
 
+/** A schedule's place in an outside system. */
+export interface ScheduleFeed {
+  source: string;
+  /** The system's own id of the schedule; empty for a calendar feed, which is one schedule. */
+  id: string;
+  /** The level of everybody on this feed; undefined where the system says a level itself (PagerDuty's escalation level). */
+  level: number | undefined;
+}
+
+/** Written here (`rotations`), or read from outside (`feeds`): one or the other. */
 export interface Schedule {
   id: string;
   /** IANA name. Handover happens at the same local time on both sides of a daylight-saving change. */
   timeZone: string;
   rotations: readonly Rotation[];
   overrides: readonly ScheduleOverride[];
+  feeds: readonly ScheduleFeed[];
 }
 
-/** In YAML: `services: { orders: { schedules: [orders-primary] } }`. */
+/** In YAML: `services: { orders: { schedules: [orders-primary], bundle: orders, ids: { pagerduty: PSVC1 } } }`. */
 export interface Service {
   id: string;
   /** Being on call here is being on call for the service's resources (`shift.value.coversResource`). */
   schedules: readonly string[];
+  /** What an incident on this service opens where no automation rule matches it. */
+  bundle: string | undefined;
+  /** What outside sources call this service, by the source's name. */
+  ids: Readonly<Record<string, readonly string[]>>;
 }
 
 /** A secret is never written into YAML, only where to read it. File paths are relative to the catalogue. */
@@ -113,12 +128,114 @@ export interface Resource {
   target: TargetSettings;
 }
 
-/** One stage for now; `approvers` are people or `group:NAME`. */
+/** Who may say yes: a person, `group:NAME`, `manager` (the requester's), or `schedule:NAME level N` (any level without one). */
+export type Approver =
+  | { kind: 'person'; id: string }
+  | { kind: 'group'; id: string }
+  | { kind: 'manager' }
+  | { kind: 'schedule'; id: string; level: number | undefined };
+
+/** So many of these must say yes. A person's yes counts for one party alone. */
+export interface Party {
+  approvers: readonly Approver[];
+  need: number;
+}
+
+export interface Stage {
+  /** All of them must be satisfied. */
+  parties: readonly Party[];
+  /** After so long without an answer `otherwise` happens (`then` in YAML); undefined: when the request expires. */
+  waitSeconds: number | undefined;
+  /** The next stage is asked as well (nobody is locked out), the request is granted by override, or it is denied. */
+  otherwise: 'next' | 'auto-override' | 'deny';
+}
+
+/** Stages in order; `approvers: […]` in YAML is one stage with one party. Satisfied as soon as one stage that was reached is. */
 export interface ApprovalChain {
   id: string;
-  approvers: readonly string[];
+  stages: readonly Stage[];
   /** How long a request on this chain stays pending. */
   expiresSeconds: number;
+}
+
+/** In YAML: `bundles: { orders: { targets: [db-replica, db-host:operator] } }`. Shares its names with resources. */
+export interface Bundle {
+  id: string;
+  description: string | undefined;
+  targets: readonly { resource: string; role: string }[];
+}
+
+/** What opens by itself: a bundle, for whoever is on call at this level or a better one. */
+export interface AutomationRule {
+  id: string;
+  on:
+    | { kind: 'shift'; schedule: string }
+    /** Empty `priorities` and `labels` match all. On call means: on a schedule of the service. */
+    | {
+        kind: 'alert';
+        service: string;
+        priorities: readonly string[];
+        labels: Readonly<Record<string, string>>;
+      };
+  maxLevel: number;
+  bundle: string;
+}
+
+/** How a source is reached. `url` is the vendor's API, changed for its EU instance or a test. */
+export type SourceSettings =
+  /** The feed's address is a secret by itself. */
+  | { kind: 'ical'; feed: SecretRef }
+  | { kind: 'pagerduty'; url: string; token: SecretRef | undefined; webhookSecrets: readonly SecretRef[] }
+  /** Jira Service Management Operations: `user` is the e-mail address that the token belongs to. */
+  | { kind: 'jsm'; url: string; user: string; token: SecretRef }
+  | { kind: 'incidentio'; url: string; token: SecretRef | undefined; webhookSecrets: readonly SecretRef[] }
+  | { kind: 'rootly'; webhookSecrets: readonly SecretRef[] }
+  /** Who delivers: the holder of a bearer token, or of a client certificate by `caFile` with one of these names. */
+  | {
+      kind: 'alertmanager';
+      bearer: SecretRef | undefined;
+      clientCertificate: { caFile: string; names: readonly string[] } | undefined;
+    };
+export type SourceKind = SourceSettings['kind'];
+
+export interface Source {
+  id: string;
+  settings: SourceSettings;
+  pollSeconds: number;
+  /** Knowledge younger than this counts fully. */
+  freshSeconds: number;
+  /** Older than fresh, `grant` becomes `ask`; older than this, the fact is unknown. */
+  usableSeconds: number;
+  /** What the source calls a priority → `P1` … `P5`. Those of our own form need no entry. */
+  priorities: Readonly<Record<string, string>>;
+  /** An incident from a source that is not trusted opens nothing wider than a resource's narrowest role. */
+  trusted: boolean;
+}
+
+export const NOTICE_KINDS = ['approval', 'settled', 'opened', 'ending', 'override', 'review'] as const;
+export type NoticeKind = (typeof NOTICE_KINDS)[number];
+
+export type ChannelSettings =
+  | { kind: 'slack'; webhook: SecretRef }
+  | {
+      kind: 'email';
+      host: string;
+      port: number;
+      /** TLS from the first byte; else STARTTLS, required unless the host is loopback. */
+      tls: boolean;
+      user: string | undefined;
+      password: SecretRef | undefined;
+      from: string;
+    }
+  /** Signed as Standard Webhooks says. */
+  | { kind: 'webhook'; url: string; secret: SecretRef }
+  | { kind: 'pagerduty-events'; url: string; routingKey: SecretRef };
+
+export interface Channel {
+  id: string;
+  settings: ChannelSettings;
+  /** What is sent here. */
+  notices: readonly NoticeKind[];
 }
 
 export interface Catalogue {
@@ -128,6 +245,14 @@ export interface Catalogue {
   schedules: ReadonlyMap<string, Schedule>;
   resources: ReadonlyMap<string, Resource>;
   chains: ReadonlyMap<string, ApprovalChain>;
+  bundles: ReadonlyMap<string, Bundle>;
+  automation: ReadonlyMap<string, AutomationRule>;
+  sources: ReadonlyMap<string, Source>;
+  channels: ReadonlyMap<string, Channel>;
+  /** How long what was opened outlives its incident, and its shift. */
+  grace: { incidentSeconds: number; shiftSeconds: number };
+  /** Who closes reviews (never the one reviewed), and by when. */
+  reviews: { owners: readonly Approver[]; dueSeconds: number };
   /** Hex SHA-256 of the file as read: every decision records it. */
   sha256: string;
   /** The folder that relative paths in the catalogue start from. */

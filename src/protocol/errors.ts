@@ -33,6 +33,8 @@ export const ERROR_CODES = {
   catalogue_invalid: EXIT.failure,
   policy_invalid: EXIT.failure,
   check_failed: EXIT.failure,
+  source_failed: EXIT.failure,
+  notice_failed: EXIT.failure,
   usage: EXIT.usage,
   invalid_request: EXIT.usage,
   ambiguous: EXIT.usage,

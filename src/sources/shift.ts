@@ -1,3 +1,5 @@
+import type { ScheduleFeed } from '../catalogue/types.ts';
+
 /** One person's span on one schedule at one level. */
 export interface Shift {
   user: string;
@@ -21,4 +23,34 @@ export interface ShiftSource {
   shiftsAt(nowMs: number): Promise<readonly Shift[]>;
   /** Every shift that has a moment in [fromMs, toMs), whole, earliest first. */
   shiftsBetween(fromMs: number, toMs: number): Promise<readonly Shift[]>;
+}
+
+/** A span as an outside system tells it: its own ids, nobody mapped to anybody yet. */
+export interface OutsideShift {
+  /** The system's id of the person; for a calendar, the text that names them. Attacker-controlled. */
+  outsideUser: string;
+  level: number;
+  startsAtMs: number;
+  endsAtMs: number | null;
+}
+
+/** What a feed said, to be sent back with the next question (`etag`, `last-modified`). Small, and JSON. */
+export type Validators = Readonly<Record<string, string>>;
+
+export type FetchedShifts =
+  /** The system vouches that nothing has changed since these validators. */
+  { unchanged: true } | { unchanged: false; shifts: readonly OutsideShift[]; validators: Validators };
+
+/**
+ * Reads one feed (catalogue: `schedules.NAME.from`) from an outside system: whole spans that have a moment in [fromMs, toMs).
+ * Rejects with AppError `source_failed` for no answer, an error, a malformed or oversized one, and after retries that `signal`
+ * did not cut short. Never answers with nobody because something went wrong.
+ */
+export interface ShiftFeedReader {
+  fetchShifts(
+    feed: ScheduleFeed,
+    span: { fromMs: number; toMs: number },
+    validators: Validators,
+    signal: AbortSignal,
+  ): Promise<FetchedShifts>;
 }

@@ -26,13 +26,27 @@ describe('a right catalogue', () => {
       ids: { pagerduty: 'PABC' },
     });
     expect(catalogue?.groups).toEqual(new Set(['sre', 'dba']));
-    expect(catalogue?.services.get('orders')).toEqual({ id: 'orders', schedules: ['orders-primary'] });
+    expect(catalogue?.services.get('orders')).toMatchObject({ id: 'orders', schedules: ['orders-primary'] });
     expect(catalogue?.chains.get('leads')).toEqual({
       id: 'leads',
-      approvers: ['carla', 'group:dba'],
+      stages: [
+        {
+          parties: [
+            {
+              approvers: [
+                { kind: 'person', id: 'carla' },
+                { kind: 'group', id: 'dba' },
+              ],
+              need: 1,
+            },
+          ],
+          waitSeconds: undefined,
+          otherwise: 'deny',
+        },
+      ],
       expiresSeconds: 1800,
     });
-    expect(catalogue?.schedules.get('orders-primary')).toEqual({
+    expect(catalogue?.schedules.get('orders-primary')).toMatchObject({
       id: 'orders-primary',
       timeZone: 'Europe/Berlin',
       rotations: [{ level: 1, people: ['ana', 'ben'], startsAt: '2026-01-05T09:00', lengthDays: 7 }],

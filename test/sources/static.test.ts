@@ -14,6 +14,7 @@ const schedule = (fields: Partial<Schedule> = {}): Schedule => ({
   timeZone: 'Europe/Berlin',
   rotations: [{ level: 1, people: ['ana', 'ben'], startsAt: '2026-01-05T09:00', lengthDays: 7 }],
   overrides: [],
+  feeds: [],
   ...fields,
 });
 const berlin = (text: string) => DateTime.fromISO(text, { zone: 'Europe/Berlin' }).toMillis();
