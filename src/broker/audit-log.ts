@@ -29,8 +29,18 @@ export interface Happening {
 export interface AuditLog {
   readonly origin: string;
   record(tx: Tx, happening: Happening): Promise<AuditRow>;
-  proofFor(row: { index: number; leafHash: string; at: number }, seenSize: number): Promise<AuditProof>;
+  /** What a reply proves its entry with. Read after the entry was committed. */
+  head(tx: ReadTx, seenSize: number): Promise<LogHead>;
+  /** The receipt of an entry, with the signed head. */
+  prove(row: { index: number; leafHash: string; at: number }, head: LogHead): AuditProof;
   checkpoint(fromSize: number): Promise<CheckpointReply>;
+}
+
+export interface LogHead {
+  size: number;
+  rootHash: Uint8Array;
+  /** That this log continues the one the client has seen. */
+  consistency: readonly Uint8Array[];
 }
 
 export const BROKER: Actor = { kind: 'broker', id: 'broker' };
@@ -42,15 +52,19 @@ export function createAuditLog(
 ): AuditLog {
   const signer = { name: origin, publicKey: keys.log.rawPublicKey, sign: keys.log.sign };
 
-  async function checkpointIn(tx: ReadTx, fromSize: number): Promise<CheckpointReply> {
+  async function head(tx: ReadTx, fromSize: number): Promise<LogHead> {
     const size = await tx.auditSize();
     const read = (refs: Parameters<ReadTx['auditNodes']>[0]) => tx.auditNodes(refs);
     const rootHash = await treeRoot(read, size);
     // A client that has seen more than we hold (a restored or promoted store) must find out: no proof, and it refuses.
-    const proof = fromSize > 0 && fromSize < size ? await consistencyProof(read, fromSize, size) : [];
+    const consistency = fromSize > 0 && fromSize < size ? await consistencyProof(read, fromSize, size) : [];
+    return { size, rootHash, consistency };
+  }
+
+  function signHead({ size, rootHash, consistency }: LogHead): CheckpointReply {
     return {
       checkpoint: formatCheckpoint({ origin, size, rootHash }, signer),
-      consistency: proof.map((hash) => Buffer.from(hash).toString('base64')),
+      consistency: consistency.map((hash) => Buffer.from(hash).toString('base64')),
     };
   }
 
@@ -72,7 +86,8 @@ export function createAuditLog(
         }),
       }));
     },
-    async proofFor(row, seenSize) {
+    head,
+    prove(row, newest) {
       const receipt = createReceipt(
         {
           origin,
@@ -82,8 +97,8 @@ export function createAuditLog(
         },
         keys.identity.sign,
       );
-      return { receipt, ...(await store.read((tx) => checkpointIn(tx, seenSize))) };
+      return { receipt, ...signHead(newest) };
     },
-    checkpoint: (fromSize) => store.read((tx) => checkpointIn(tx, fromSize)),
+    checkpoint: async (fromSize) => signHead(await store.read((tx) => head(tx, fromSize))),
   };
 }

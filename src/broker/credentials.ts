@@ -10,7 +10,7 @@ import { createId } from '../protocol/ids.ts';
 import type { CredentialReply, IssueRequest } from '../protocol/messages.ts';
 import { formatInstant } from '../protocol/time.ts';
 import type { AuditRow, CredentialRow, GrantRow } from '../store/rows.ts';
-import type { Store, Tx } from '../store/store.ts';
+import type { ReadTx, Store, Tx } from '../store/store.ts';
 import { type AuditLog, BROKER } from './audit-log.ts';
 import { actorOf, type Caller } from './caller.ts';
 import { subjectOf } from './credential-subject.ts';
@@ -25,13 +25,14 @@ export interface Credentials {
   begin(tx: Tx, caller: Caller, grantId: string, body: IssueRequest): Promise<Begun>;
   /** The call to the target and the second transaction. Throws what the client shall see. */
   complete(begun: Plan): Promise<AuditRow>;
-  reply(credentialId: string): Promise<CredentialReply>;
+  view(tx: ReadTx, credentialId: string): Promise<CredentialReply>;
 }
 
 export type Begun = { ref: string; audit: AuditRow; plan: Plan } | { refusal: AppError };
 
 export interface Plan {
-  credentialId: string;
+  row: CredentialRow;
+  subject: CredentialSubject;
   prolong: boolean;
   material: KeyMaterial;
 }
@@ -136,7 +137,12 @@ export function createCredentials(
         return {
           ref: held.id,
           audit,
-          plan: { credentialId: held.id, prolong: true, material: body.material },
+          plan: {
+            row: { ...held, expiresAt },
+            subject: await subjectOf(tx, held),
+            prolong: true,
+            material: body.material,
+          },
         };
       }
 
@@ -182,15 +188,11 @@ export function createCredentials(
         data: { kind: issuer.kind, role: grant.role, ...details },
         embedded: caller.embedded,
       });
-      return { ref: id, audit, plan: { credentialId: id, prolong: false, material: body.material } };
+      return { ref: id, audit, plan: { row, subject, prolong: false, material: body.material } };
     },
 
-    async complete({ credentialId, prolong, material }) {
-      const { row, subject, nowMs } = await store.read(async (tx) => {
-        const credential = await tx.credential(credentialId);
-        if (!credential) throw new AppError('internal', 'the credential has vanished');
-        return { row: credential, subject: await subjectOf(tx, credential), nowMs: await tx.now() };
-      });
+    async complete({ row, subject, prolong, material }) {
+      const nowMs = await store.now();
       const issuer = issuerFor(row.kind);
       const call = {
         subject,
@@ -213,30 +215,28 @@ export function createCredentials(
       return finish(row, issued, prolong);
     },
 
-    async reply(credentialId) {
-      return store.read(async (tx) => {
-        const row = await tx.credential(credentialId);
-        const grant = row && (await tx.grant(row.grantId));
-        if (!row || !grant) throw new AppError('not_found', 'the credential has vanished');
-        if (row.state === 'issuing') {
-          throw new AppError('busy', 'the credential is still being issued', {
-            hint: 'try again in a few seconds',
-          });
-        }
-        if (row.state !== 'live' || row.publicPart === null) {
-          throw new AppError('ended', `the credential has ended: ${row.endCause ?? 'unknown cause'}`);
-        }
-        return {
-          credentialId: row.id,
-          grant: await viewGrant(tx, rules(), grant),
-          prolonged: false,
-          handle: row.handle,
-          publicPart: row.publicPart as unknown as CredentialReply['publicPart'],
-          // As of this reply: what is left of a credential's life is the difference, whatever the device's clock says.
-          issuedAt: formatInstant(await tx.now()),
-          expiresAt: formatInstant(row.expiresAt),
-        };
-      });
+    async view(tx, credentialId) {
+      const row = await tx.credential(credentialId);
+      const grant = row && (await tx.grant(row.grantId));
+      if (!row || !grant) throw new AppError('not_found', 'the credential has vanished');
+      if (row.state === 'issuing') {
+        throw new AppError('busy', 'the credential is still being issued', {
+          hint: 'try again in a few seconds',
+        });
+      }
+      if (row.state !== 'live' || row.publicPart === null) {
+        throw new AppError('ended', `the credential has ended: ${row.endCause ?? 'unknown cause'}`);
+      }
+      return {
+        credentialId: row.id,
+        grant: await viewGrant(tx, rules(), grant),
+        prolonged: false,
+        handle: row.handle,
+        publicPart: row.publicPart as unknown as CredentialReply['publicPart'],
+        // As of this reply: what is left of a credential's life is the difference, whatever the device's clock says.
+        issuedAt: formatInstant(await tx.now()),
+        expiresAt: formatInstant(row.expiresAt),
+      };
     },
   };
 

@@ -10,7 +10,7 @@ import { AppError } from '../protocol/errors.ts';
 import { envelope } from '../protocol/messages.ts';
 import { parseStrictJson } from '../protocol/strict-json.ts';
 import type { AuditRow } from '../store/rows.ts';
-import type { Store, Tx } from '../store/store.ts';
+import type { ReadTx, Store, Tx } from '../store/store.ts';
 import type { AuditLog } from './audit-log.ts';
 import {
   type Authenticated,
@@ -116,8 +116,14 @@ export function createEndpoints(deps: EndpointDeps) {
     after: {
       /** Runs once, after the commit, and only for the call that did the work. */
       complete?: (done: Exclude<D, { refusal: AppError }>) => Promise<AuditRow>;
-      /** `done` is absent when the same request came again: the reply is then made from what the store holds. */
-      reply: (
+      /** Waits for what the result shall show. */
+      settle?: (ref: string) => Promise<void>;
+      /**
+       * Reads the result, in one transaction with the proof of its entry. `done` is absent when the same request came again:
+       * the result is then made from what the store holds.
+       */
+      result: (
+        tx: ReadTx,
         ref: string,
         caller: Caller,
         body: Static<B>,
@@ -171,25 +177,22 @@ export function createEndpoints(deps: EndpointDeps) {
 
         deps.onChange();
         if ('refusal' in done) throw done.refusal;
-        if ('prior' in done) {
-          return {
-            result: await after.reply(done.prior.ref, caller, body, undefined),
-            audit: await prove(request, done.prior.audit),
-          };
-        }
-        const completed = done as Exclude<D, { refusal: AppError }> & { ref: string; audit: AuditRow };
-        const audit = (await after.complete?.(completed)) ?? completed.audit;
-        deps.onChange();
-        return {
-          result: await after.reply(completed.ref, caller, body, completed),
-          audit: await prove(request, audit),
+        const answer = async (ref: string, audit: AuditRow, fresh?: Exclude<D, { refusal: AppError }>) => {
+          await after.settle?.(ref);
+          const { result, head } = await store.read(async (tx) => ({
+            result: await after.result(tx, ref, caller, body, fresh),
+            head: await log.head(tx, seenSizeOf(request)),
+          }));
+          return { result, audit: log.prove(audit, head) };
         };
+        if ('prior' in done) return answer(done.prior.ref, done.prior.audit);
+        const completed = done as Exclude<D, { refusal: AppError }> & { ref: string; audit: AuditRow };
+        if (!after.complete) return answer(completed.ref, completed.audit, completed);
+        const audit = await after.complete(completed);
+        deps.onChange();
+        return answer(completed.ref, audit, completed);
       },
     });
-  }
-
-  function prove(request: FastifyRequest, row: AuditRow) {
-    return log.proofFor(row, seenSizeOf(request));
   }
 
   return { read, consider, change };

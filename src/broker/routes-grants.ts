@@ -2,6 +2,7 @@
 import { Type } from '@sinclair/typebox';
 import { AppError, isAppError } from '../protocol/errors.ts';
 import * as m from '../protocol/messages.ts';
+import type { ReadTx } from '../store/store.ts';
 import { actorOf } from './caller.ts';
 import { extendGrant } from './extensions.ts';
 import { requirePermission } from './permissions.ts';
@@ -15,15 +16,14 @@ const PROOF_WAIT_MS = 5000;
 export function registerGrantRoutes(context: RouteContext): void {
   const { read, consider, change, store, rules, log, credentials, endings, changes, metrics } = context;
 
-  const showGrants = (ids: readonly string[]) =>
-    store.read(async (tx) => {
-      const found = await Promise.all(ids.map((id) => tx.grant(id)));
-      const grants = found.filter((grant) => grant !== undefined);
-      return Promise.all(grants.map((grant) => viewGrant(tx, rules(), grant)));
-    });
+  async function showGrants(tx: ReadTx, ids: readonly string[]): Promise<m.GrantView[]> {
+    const found = await Promise.all(ids.map((id) => tx.grant(id)));
+    const grants = found.filter((grant) => grant !== undefined);
+    return Promise.all(grants.map((grant) => viewGrant(tx, rules(), grant)));
+  }
 
-  async function showGrant(id: string): Promise<m.GrantView> {
-    const [grant] = await showGrants([id]);
+  async function showGrant(tx: ReadTx, id: string): Promise<m.GrantView> {
+    const [grant] = await showGrants(tx, [id]);
     if (!grant) throw new AppError('not_found', `there is no grant '${id}'`);
     return grant;
   }
@@ -70,8 +70,8 @@ export function registerGrantRoutes(context: RouteContext): void {
           throw error;
         }
       },
-      async reply(id, _caller, body) {
-        return { ...(await credentials.reply(id)), prolonged: body.renews === id };
+      async result(tx, id, _caller, body) {
+        return { ...(await credentials.view(tx, id)), prolonged: body.renews === id };
       },
     },
   );
@@ -80,7 +80,7 @@ export function registerGrantRoutes(context: RouteContext): void {
     '/v1/grants/:id/extend',
     { body: m.Extend, result: m.GrantView },
     (tx, caller, body, { params }) => extendGrant(tx, rules, log, caller, params.id ?? '', body),
-    { reply: showGrant },
+    { result: showGrant },
   );
 
   change(
@@ -96,12 +96,7 @@ export function registerGrantRoutes(context: RouteContext): void {
       const by = { cause: 'released', actor: actorOf(caller), embedded: caller.embedded };
       return { ref: grant.id, audit: await endings.endGrant(tx, grant, by) };
     },
-    {
-      async reply(id) {
-        await waitForProof([id]);
-        return showGrant(id);
-      },
-    },
+    { settle: (id) => waitForProof([id]), result: showGrant },
   );
 
   change(
@@ -113,10 +108,9 @@ export function registerGrantRoutes(context: RouteContext): void {
       return revokeGrants(tx, log, endings, caller, body);
     },
     {
-      async reply(ref) {
-        const ids = ref === '' ? [] : ref.split(',');
-        await waitForProof(ids);
-        return { grants: await showGrants(ids) };
+      settle: (ref) => waitForProof(idsIn(ref)),
+      async result(tx, ref) {
+        return { grants: await showGrants(tx, idsIn(ref)) };
       },
     },
   );
@@ -128,4 +122,9 @@ export function registerGrantRoutes(context: RouteContext): void {
       return { grants: await Promise.all(hit.map((grant) => viewGrant(tx, rules(), grant))) };
     }),
   );
+}
+
+/** What one revocation hit, as its reference names it. */
+function idsIn(ref: string): string[] {
+  return ref === '' ? [] : ref.split(',');
 }

@@ -2,6 +2,7 @@
 import { Type } from '@sinclair/typebox';
 import { AppError } from '../protocol/errors.ts';
 import * as m from '../protocol/messages.ts';
+import type { ReadTx } from '../store/store.ts';
 import { actorOf } from './caller.ts';
 import { findIncident } from './decisions.ts';
 import { declareIncident, resolveIncident } from './incidents.ts';
@@ -60,7 +61,7 @@ export function registerPeopleRoutes(context: RouteContext): void {
     },
     {
       // The code is kept only as a hash: if the first reply was lost, so is the code.
-      async reply(_ref, _caller, _body, done) {
+      async result(_tx, _ref, _caller, _body, done) {
         if (!done)
           throw new AppError('conflict', 'the code was shown already', { hint: 'oncall devices add' });
         return done.reply;
@@ -85,16 +86,15 @@ export function registerPeopleRoutes(context: RouteContext): void {
       return { ref: device.id, audit };
     },
     {
-      reply: (ref, caller) =>
-        store.read(async (tx) => {
-          const device = await tx.device(ref);
-          if (!device) throw new AppError('not_found', `there is no device '${ref}'`);
-          return viewDevice(device, caller.device.id);
-        }),
+      async result(tx, ref, caller) {
+        const device = await tx.device(ref);
+        if (!device) throw new AppError('not_found', `there is no device '${ref}'`);
+        return viewDevice(device, caller.device.id);
+      },
     },
   );
 
-  const showIncident = (id: string) => store.read(async (tx) => viewIncident(await findIncident(tx, id)));
+  const showIncident = async (tx: ReadTx, id: string) => viewIncident(await findIncident(tx, id));
 
   const StateQuery = Type.Object(
     {
@@ -110,7 +110,7 @@ export function registerPeopleRoutes(context: RouteContext): void {
   );
 
   read('/v1/incidents/:id', { result: m.IncidentView }, (_caller, { params }) =>
-    showIncident(params.id ?? ''),
+    store.read((tx) => showIncident(tx, params.id ?? '')),
   );
 
   change(
@@ -120,7 +120,7 @@ export function registerPeopleRoutes(context: RouteContext): void {
       await requirePermission(rules(), caller, tx, 'declare-incident');
       return declareIncident(tx, rules, log, caller, body);
     },
-    { reply: showIncident },
+    { result: showIncident },
   );
 
   change(
@@ -130,6 +130,6 @@ export function registerPeopleRoutes(context: RouteContext): void {
       await requirePermission(rules(), caller, tx, 'resolve-incident');
       return resolveIncident(tx, log, caller, params.id ?? '');
     },
-    { reply: showIncident },
+    { result: showIncident },
   );
 }

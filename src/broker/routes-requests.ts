@@ -15,12 +15,11 @@ const MAX_WAIT_SECONDS = 30;
 export function registerRequestRoutes(context: RouteContext): void {
   const { read, consider, change, store, rules, requests, approvals, changes, metrics } = context;
 
-  const showRequest = (id: string) =>
-    store.read(async (tx) => {
-      const request = await tx.request(id);
-      if (!request) throw new AppError('not_found', `there is no request '${id}'`);
-      return viewRequest(tx, rules(), request);
-    });
+  async function showRequest(tx: ReadTx, id: string): Promise<m.RequestView> {
+    const request = await tx.request(id);
+    if (!request) throw new AppError('not_found', `there is no request '${id}'`);
+    return viewRequest(tx, rules(), request);
+  }
 
   /** A request that one made or could answer; nobody else learns that it exists. */
   async function visible(tx: ReadTx, caller: Caller, id: string): Promise<RequestRow> {
@@ -44,8 +43,8 @@ export function registerRequestRoutes(context: RouteContext): void {
       return requests.ask(tx, caller, body);
     },
     {
-      async reply(id) {
-        const view = await showRequest(id);
+      async result(tx, id) {
+        const view = await showRequest(tx, id);
         metrics.decisions.inc({ effect: view.state });
         return view;
       },
@@ -69,13 +68,13 @@ export function registerRequestRoutes(context: RouteContext): void {
       const waitMs = Math.min(Number(query.waitSeconds ?? 0), MAX_WAIT_SECONDS) * 1000;
       const settled = await changes.wait(
         async () => {
-          const view = await showRequest(id);
+          const view = await store.read((tx) => showRequest(tx, id));
           return view.state === 'pending' ? undefined : view;
         },
         waitMs,
         signal,
       );
-      return settled ?? showRequest(id);
+      return settled ?? store.read((tx) => showRequest(tx, id));
     },
   );
 
@@ -90,21 +89,21 @@ export function registerRequestRoutes(context: RouteContext): void {
     '/v1/requests/:id/approve',
     { body: m.Approve, result: m.RequestView },
     (tx, caller, body, { params }) => approvals.approve(tx, caller, params.id ?? '', body),
-    { reply: showRequest },
+    { result: showRequest },
   );
 
   change(
     '/v1/requests/:id/deny',
     { body: m.Deny, result: m.RequestView },
     (tx, caller, body, { params }) => approvals.deny(tx, caller, params.id ?? '', body),
-    { reply: showRequest },
+    { result: showRequest },
   );
 
   change(
     '/v1/requests/:id/cancel',
     { body: Empty, result: m.RequestView },
     (tx, caller, _body, { params }) => requests.cancel(tx, caller, params.id ?? ''),
-    { reply: showRequest },
+    { result: showRequest },
   );
 
   consider('/v1/explain', { body: m.Explain, result: m.Explanation }, (caller, body) =>

@@ -179,11 +179,14 @@ function registerOpenRoutes(app: FastifyInstance, deps: ServerDeps, modules: Mod
           if (isAppError(error, 'invite_invalid')) await modules.devices.countGuess(request.ip);
           throw error;
         });
-      const device = await store.read((tx) => tx.device(ref));
+      const { device, head } = await store.read(async (tx) => ({
+        device: await tx.device(ref),
+        head: await log.head(tx, seenSizeOf(request)),
+      }));
       if (!device) throw new AppError('internal', 'the device has vanished');
       return {
         result: { device: viewDevice(device, device.id), user: device.user },
-        audit: await log.proofFor(audit, seenSizeOf(request)),
+        audit: log.prove(audit, head),
       };
     },
   );
