@@ -255,7 +255,8 @@ export function createCredentials(
         leaseUntil: nowMs,
       };
       if (allowed && (await tx.moveCredential(row.id, [prolong ? 'live' : 'issuing'], change))) {
-        await tx.insertJob({
+        // The lease is over, so nothing is to be looked at before the credential's own end.
+        await tx.deferJob({
           id: createId('job', nowMs),
           kind: 'credential',
           subject: row.id,

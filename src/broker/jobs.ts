@@ -20,6 +20,8 @@ const LEASE_MS = 30_000;
 /** A handler is aborted well before its lease ends, so that two brokers never work on one subject. */
 const HANDLER_MS = 20_000;
 const LOOK_MS = 500;
+/** Changes come in bursts: looking after each of them would cost more than it finds. */
+const GAP_MS = 20;
 const AT_ONCE = 8;
 const BACKOFF_MS = [1000, 2000, 5000, 10_000, 30_000, 60_000, 300_000];
 
@@ -35,6 +37,7 @@ export function createJobs(
   let stopped = true;
   let looking: Promise<void> | undefined;
   let again = false;
+  let nextLookAt = 0;
   let timer: NodeJS.Timeout | undefined;
 
   async function run(job: JobRow): Promise<void> {
@@ -71,6 +74,8 @@ export function createJobs(
     const next = await store.read((tx) => tx.nextJobAt(nowMs));
     if (next === undefined || next > nowMs) return;
     const due = await store.write(async (tx) => tx.takeJobs(await tx.now(), LEASE_MS, free));
+    // Where something was due there may be more than could be taken.
+    nextLookAt = 0;
     for (const job of due) {
       const work = run(job).finally(() => {
         running.delete(work);
@@ -86,7 +91,19 @@ export function createJobs(
       again = true;
       return;
     }
+    const waitMs = nextLookAt - performance.now();
+    if (waitMs > 0) lookIn(waitMs);
+    else lookNow();
+  }
+
+  function lookIn(ms: number): void {
     clearTimeout(timer);
+    timer = setTimeout(lookNow, ms);
+  }
+
+  function lookNow(): void {
+    clearTimeout(timer);
+    nextLookAt = performance.now() + GAP_MS;
     looking = look()
       .catch((error: unknown) => logger.error({ err: error }, 'looking for due work failed'))
       .finally(() => {
@@ -96,7 +113,7 @@ export function createJobs(
           again = false;
           kick();
         } else {
-          timer = setTimeout(kick, LOOK_MS);
+          lookIn(LOOK_MS);
         }
       });
   }

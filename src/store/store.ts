@@ -179,6 +179,8 @@ export interface Tx extends ReadTx {
    * job (with the new id) when that one is finished, and brings its next try forward when it is retried: nothing gets lost.
    */
   insertJob(job: { id: string; kind: string; subject: string; dueAt: number }): Promise<void>;
+  /** Like `insertJob`, but a free one moves to `dueAt` even if that is later: its subject has just been seen to have time. */
+  deferJob(job: { id: string; kind: string; subject: string; dueAt: number }): Promise<void>;
   /** Takes up to `limit` due jobs for `leaseMs` (`skip locked` on PostgreSQL). `attempts` counts this taking. */
   takeJobs(nowMs: number, leaseMs: number, limit: number): Promise<readonly JobRow[]>;
   /** Only while still leased by this taking (`attempts` unchanged); false otherwise. */

@@ -54,6 +54,27 @@ export function jobContract(context: StoreContext): void {
       expect(await take(T0 + 5)).toMatchObject([{ id: 'job_1', dueAt: T0 + 5 }]);
     });
 
+    it('are put off while they are free, and not while somebody is at it', async () => {
+      const { ask, take, retry, store } = await jobs();
+      const putOff = (id: string, dueAt: number) =>
+        store.write((tx) => tx.deferJob({ id, kind: 'end', subject: 'gr_1', dueAt }));
+      await ask('job_1', T0);
+      await putOff('job_2', T0 + 10);
+      expect(await take(T0 + 9)).toEqual([]);
+      expect(await take(T0 + 10)).toMatchObject([{ id: 'job_1', dueAt: T0 + 10, attempts: 1 }]);
+      await putOff('job_3', T0 + 40);
+      expect(await retry('job_1', 1, T0 + 20)).toBe(true);
+      expect(await take(T0 + 20)).toMatchObject([{ id: 'job_1', dueAt: T0 + 20 }]);
+      await putOff('job_4', T0 + 50);
+      expect(await store.read((tx) => tx.countJobs())).toMatchObject([{ count: 1 }]);
+    });
+
+    it('are put off into being where there is none', async () => {
+      const { take, store } = await jobs();
+      await store.write((tx) => tx.deferJob({ id: 'job_1', kind: 'end', subject: 'gr_1', dueAt: T0 }));
+      expect(await take(T0)).toMatchObject([{ id: 'job_1' }]);
+    });
+
     it('are gone when finished, by whoever holds the lease', async () => {
       const { ask, take, finish, count } = await jobs();
       await ask('job_1', T0);

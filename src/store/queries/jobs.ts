@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { createRowCodec } from '../columns.ts';
 import type { QueryContext } from '../dialect.ts';
 import type { JobRow } from '../rows.ts';
@@ -44,23 +44,28 @@ export function readJobs({ db }: QueryContext) {
 export function writeJobs({ db, dialect }: QueryContext) {
   const takenBy = (id: string, attempts: number) =>
     db.updateTable('jobs').where('id', '=', id).where('attempts', '=', attempts).where('lease_until', '>', 0);
+  async function ask(
+    { id, kind, subject, dueAt }: { id: string; kind: string; subject: string; dueAt: number },
+    freeMoves: RawBuilder<boolean>,
+  ): Promise<void> {
+    await db
+      .insertInto('jobs')
+      .values({ id, kind, subject, due_at: dueAt, lease_until: 0, attempts: 0, last_error: null })
+      .onConflict((conflict) =>
+        conflict.columns(['kind', 'subject']).doUpdateSet({
+          due_at: sql`case when jobs.lease_until = 0 and ${freeMoves}
+            then excluded.due_at else jobs.due_at end`,
+          next_id: sql`case when jobs.lease_until = 0 then jobs.next_id
+            else coalesce(jobs.next_id, excluded.id) end`,
+          next_due_at: sql`case when jobs.lease_until = 0 or jobs.next_due_at <= excluded.due_at
+            then jobs.next_due_at else excluded.due_at end`,
+        }),
+      )
+      .execute();
+  }
   return {
-    async insertJob({ id, kind, subject, dueAt }) {
-      await db
-        .insertInto('jobs')
-        .values({ id, kind, subject, due_at: dueAt, lease_until: 0, attempts: 0, last_error: null })
-        .onConflict((conflict) =>
-          conflict.columns(['kind', 'subject']).doUpdateSet({
-            due_at: sql`case when jobs.lease_until = 0 and excluded.due_at < jobs.due_at
-              then excluded.due_at else jobs.due_at end`,
-            next_id: sql`case when jobs.lease_until = 0 then jobs.next_id
-              else coalesce(jobs.next_id, excluded.id) end`,
-            next_due_at: sql`case when jobs.lease_until = 0 or jobs.next_due_at <= excluded.due_at
-              then jobs.next_due_at else excluded.due_at end`,
-          }),
-        )
-        .execute();
-    },
+    insertJob: (job) => ask(job, sql`excluded.due_at < jobs.due_at`),
+    deferJob: (job) => ask(job, sql`true`),
     async takeJobs(nowMs, leaseMs, limit) {
       const taken = await db
         .with('due', (nested) =>
