@@ -10,12 +10,19 @@ export interface Dialect {
   readonly rowLocks: boolean;
   /** How often a transaction that lost against another is run before the caller hears `busy`. */
   readonly maxRuns: number;
-  /** Names for the migrations. `integer` holds milliseconds since 1970. */
-  readonly types: { readonly integer: string; readonly bytes: string; readonly endOfTable: string };
+  /** Names for the migrations. `integer` holds milliseconds since 1970; `endOfKeyed` ends a table that is stored by its key. */
+  readonly types: {
+    readonly integer: string;
+    readonly bytes: string;
+    readonly endOfTable: string;
+    readonly endOfKeyed: string;
+  };
 
   now(db: Kysely<Schema>): Promise<number>;
+  /** The clock where it is this process's own, to be handed to `nowExpression`. */
+  ownClock(): number;
   /** The same clock as an expression, to save a round trip. */
-  nowExpression(): RawBuilder<number>;
+  nowExpression(ownClock: number): RawBuilder<number>;
   /** Holds `name` until the transaction ends. */
   lockName(db: Kysely<Schema>, name: string): Promise<void>;
   tableExists(db: Kysely<Schema>, table: string): Promise<boolean>;
@@ -29,12 +36,6 @@ export type StoreFailure =
   | 'conflict'
   | 'disk_full'
   | 'other';
-
-/** What a query needs. */
-export interface QueryContext {
-  readonly db: Kysely<Schema>;
-  readonly dialect: Dialect;
-}
 
 export function errorCode(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { AppError } from '../protocol/errors.ts';
-import type { QueryContext } from './dialect.ts';
 import type { Migration } from './migrations/migration.ts';
+import type { BuildContext } from './query-context.ts';
 
 const TABLE = 'store_migrations';
 
@@ -10,7 +10,7 @@ const TABLE = 'store_migrations';
  * start at once queue here. Throws `config_invalid` for a store that a newer version wrote, before anything is touched.
  */
 export async function applyMigrations(
-  { db, dialect }: QueryContext,
+  { db, dialect }: BuildContext,
   migrations: readonly Migration[],
 ): Promise<readonly string[]> {
   await dialect.lockName(db, 'oncall migrations');
@@ -32,7 +32,7 @@ export async function applyMigrations(
 }
 
 /** Throws `config_invalid` if a migration is missing, or applied and unknown here. */
-export async function requireCurrent(context: QueryContext, migrations: readonly Migration[]): Promise<void> {
+export async function requireCurrent(context: BuildContext, migrations: readonly Migration[]): Promise<void> {
   const missing = (await context.dialect.tableExists(context.db, TABLE))
     ? await missingMigrations(context, migrations)
     : migrations;
@@ -43,7 +43,7 @@ export async function requireCurrent(context: QueryContext, migrations: readonly
 }
 
 async function missingMigrations(
-  { db }: QueryContext,
+  { db }: BuildContext,
   migrations: readonly Migration[],
 ): Promise<readonly Migration[]> {
   const applied = new Set((await db.selectFrom(TABLE).select('name').execute()).map(({ name }) => name));

@@ -7,7 +7,8 @@ export const postgresDialect: Dialect = {
   name: 'postgres',
   rowLocks: true,
   maxRuns: 10,
-  types: { integer: 'bigint', bytes: 'bytea', endOfTable: '' },
+  types: { integer: 'bigint', bytes: 'bytea', endOfTable: '', endOfKeyed: '' },
+  ownClock: () => 0,
   nowExpression,
   async now(db) {
     const { now } = await db.selectNoFrom(nowExpression().as('now')).executeTakeFirstOrThrow();

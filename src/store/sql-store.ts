@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely';
-import type { Dialect, QueryContext } from './dialect.ts';
+import type { Dialect } from './dialect.ts';
 import { applyMigrations, requireCurrent } from './migrate.ts';
 import { MIGRATIONS } from './migrations/index.ts';
 import { readAudit, writeAudit } from './queries/audit.ts';
@@ -11,6 +11,7 @@ import { readJobs, writeJobs } from './queries/jobs.ts';
 import { readReplay, writeReplay } from './queries/replay.ts';
 import { readRequests, writeRequests } from './queries/requests.ts';
 import { readRevocations, writeRevocations } from './queries/revocations.ts';
+import { CompiledQueries, QueryContext } from './query-context.ts';
 import type { Schema } from './schema.ts';
 import type { ReadTx, Store, Tx } from './store.ts';
 import { runTransaction, toStoreError } from './transaction.ts';
@@ -25,14 +26,16 @@ export interface Engine {
 }
 
 export function createSqlStore({ dialect, writer, reader, backup, close }: Engine): Store {
+  const compiled = new CompiledQueries();
+  const contextOf = (db: Kysely<Schema>) => new QueryContext(db, dialect, compiled);
   const write = <T>(work: (context: QueryContext) => Promise<T>): Promise<T> =>
-    writer.transaction().execute((db) => work({ db, dialect }));
+    writer.transaction().execute((db) => work(contextOf(db)));
   const read = <T>(work: (context: QueryContext) => Promise<T>): Promise<T> =>
     reader
       .transaction()
       .setIsolationLevel('repeatable read')
       .setAccessMode('read only')
-      .execute((db) => work({ db, dialect }));
+      .execute((db) => work(contextOf(db)));
   return {
     dialect: dialect.name,
     async now() {

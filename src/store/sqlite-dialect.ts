@@ -10,9 +10,10 @@ export function createSqliteDialect(now: () => number): Dialect {
     name: 'sqlite',
     rowLocks: false,
     maxRuns: MAX_RUNS,
-    types: { integer: 'integer', bytes: 'blob', endOfTable: ' strict' },
+    types: { integer: 'integer', bytes: 'blob', endOfTable: ' strict', endOfKeyed: ' strict, without rowid' },
     now: async () => now(),
-    nowExpression: () => sql<number>`cast(${now()} as integer)`,
+    ownClock: now,
+    nowExpression: (ownClock) => sql<number>`cast(${ownClock} as integer)`,
     lockName: async () => {},
     async tableExists(db, table) {
       const { rows } =

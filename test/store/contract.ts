@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe } from 'vitest';
-import type { QueryContext } from '../../src/store/dialect.ts';
+import type { BuildContext } from '../../src/store/query-context.ts';
 import type { Store } from '../../src/store/store.ts';
 import type { ChildTarget } from './child.ts';
 import { auditContract } from './contract-audit.ts';
@@ -16,7 +16,7 @@ export interface TestStore {
   /** Opens it once more; closed with the database. */
   open(): Promise<Store>;
   /** Runs in one transaction under the contract, as only migrations do. */
-  inTransaction<T>(work: (context: QueryContext) => Promise<T>): Promise<T>;
+  inTransaction<T>(work: (context: BuildContext) => Promise<T>): Promise<T>;
   /** For a process of its own that opens it. */
   readonly target: ChildTarget;
   close(): Promise<void>;

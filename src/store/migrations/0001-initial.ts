@@ -4,7 +4,7 @@ import type { Migration } from './migration.ts';
 /** JSON is text; instants are milliseconds since 1970; there is an index for each filter of the contract. */
 export const initial: Migration = {
   name: '0001-initial',
-  async apply(db, { integer, bytes, endOfTable }) {
+  async apply(db, { integer, bytes, endOfTable, endOfKeyed }) {
     const statements = [
       `create table devices (
         id text primary key,
@@ -37,7 +37,7 @@ export const initial: Migration = {
         nonce text not null,
         expires_at ${integer} not null,
         primary key (key_id, nonce)
-      )${endOfTable}`,
+      )${endOfKeyed}`,
       'create index nonces_by_end on nonces (expires_at)',
 
       `create table idempotency (
@@ -48,7 +48,7 @@ export const initial: Migration = {
         reply text not null,
         created_at ${integer} not null,
         primary key (device_id, key)
-      )${endOfTable}`,
+      )${endOfKeyed}`,
       'create index idempotency_by_time on idempotency (created_at)',
 
       `create table attempts (
@@ -104,7 +104,7 @@ export const initial: Migration = {
         reason text,
         at ${integer} not null,
         primary key (request_id, approver)
-      )${endOfTable}`,
+      )${endOfKeyed}`,
 
       `create table grants (
         id text primary key,
@@ -132,7 +132,7 @@ export const initial: Migration = {
         grant_id text not null references grants (id),
         incident text not null,
         primary key (grant_id, incident)
-      )${endOfTable}`,
+      )${endOfKeyed}`,
       'create index grant_incidents_by_incident on grant_incidents (incident)',
 
       `create table credentials (
@@ -169,7 +169,7 @@ export const initial: Migration = {
         expires_at ${integer} not null,
         number ${integer} not null,
         primary key (list, serial)
-      )${endOfTable}`,
+      )${endOfKeyed}`,
       'create index revocations_by_end on revocations (list, expires_at)',
 
       `create table jobs (
@@ -204,12 +204,12 @@ export const initial: Migration = {
         number ${integer} not null,
         hash ${bytes} not null,
         primary key (level, number)
-      )${endOfTable}`,
+      )${endOfKeyed}`,
       `create table audit_subjects (
         value text not null,
         number ${integer} not null references audit_entries (number),
         primary key (value, number)
-      )${endOfTable}`,
+      )${endOfKeyed}`,
     ];
     for (const statement of statements) await sql.raw(statement).execute(db);
   },

@@ -1,7 +1,7 @@
 import { appendLeaf, leafHash, type NodeRef } from '../../audit/merkle.ts';
 import type { Json } from '../../protocol/canonical-json.ts';
 import { AppError } from '../../protocol/errors.ts';
-import type { QueryContext } from '../dialect.ts';
+import type { BuildContext, QueryContext } from '../query-context.ts';
 import type { AuditRow } from '../rows.ts';
 import type { ReadTx, Tx } from '../store.ts';
 
@@ -10,80 +10,102 @@ const READ_BATCH = 200;
 /** Longer values are in the entry but cannot be searched: PostgreSQL bounds what an index holds (2.7 kB). */
 const MAX_SUBJECT_LENGTH = 256;
 
-export function readAudit(context: QueryContext) {
-  const { db } = context;
-  const entries = db
+const entries = ({ db }: BuildContext) =>
+  db
     .selectFrom('audit_entries as e')
     .innerJoin('audit_nodes as n', (join) => join.onRef('n.number', '=', 'e.number').on('n.level', '=', 0))
     .select(['e.number', 'e.at', 'e.event', 'e.entry', 'n.hash']);
+
+const size = ({ db }: BuildContext) => db.selectFrom('audit_head').select('size');
+
+const entriesFrom = (context: BuildContext, { from, limit }: { from: number; limit: number }) =>
+  entries(context).where('e.number', '>=', from).orderBy('e.number').limit(limit);
+
+const entriesFound = (
+  context: BuildContext,
+  { event, subject, fromMs, toMs, limit }: Parameters<ReadTx['auditSearch']>[0],
+) => {
+  let query = entries(context);
+  if (event !== undefined) query = query.where('e.event', '=', event);
+  if (fromMs !== undefined) query = query.where('e.at', '>=', fromMs);
+  if (toMs !== undefined) query = query.where('e.at', '<', toMs);
+  if (subject !== undefined) {
+    query = query.where('e.number', 'in', (nested) =>
+      nested.selectFrom('audit_subjects').select('number').where('value', '=', subject),
+    );
+  }
+  return query.orderBy('e.number', 'desc').limit(limit);
+};
+
+const nodesAt = ({ db }: BuildContext, { refs }: { refs: readonly NodeRef[] }) =>
+  db
+    .selectFrom('audit_nodes')
+    .selectAll()
+    .where(({ or, and }) => or(refs.map(({ level, index }) => and({ level, number: index }))));
+
+/** Takes the log's lock (on PostgreSQL until the transaction ends): no gaps, no forks. */
+const raise = ({ db, dialect }: BuildContext, { ownClock }: { ownClock: number }) =>
+  db
+    .updateTable('audit_head')
+    .set((to) => ({ size: to('size', '+', 1) }))
+    .returning(['size', dialect.nowExpression(ownClock).as('now')]);
+
+const insertEntry = (
+  { db }: BuildContext,
+  entry: { number: number; at: number; event: string; entry: string },
+) => db.insertInto('audit_entries').values(entry);
+
+const insertNodes = (
+  { db }: BuildContext,
+  { nodes }: { nodes: readonly { level: number; number: number; hash: Uint8Array }[] },
+) => db.insertInto('audit_nodes').values(nodes);
+
+const insertSubjects = (
+  { db }: BuildContext,
+  { subjects }: { subjects: readonly { value: string; number: number }[] },
+) => db.insertInto('audit_subjects').values(subjects);
+
+export function readAudit(context: QueryContext) {
   return {
     async auditSize() {
-      const { size } = await db.selectFrom('audit_head').select('size').executeTakeFirstOrThrow();
-      return size;
+      return (await context.one(size, {})).size;
     },
     auditNodes: (refs) => readNodes(context, refs),
     async auditEntries(from, limit) {
-      const found = await entries.where('e.number', '>=', from).orderBy('e.number').limit(limit).execute();
-      return found.map(toAuditRow);
+      return (await context.rows(entriesFrom, { from, limit })).map(toAuditRow);
     },
-    async auditSearch({ event, subject, fromMs, toMs, limit }) {
-      let query = entries;
-      if (event !== undefined) query = query.where('e.event', '=', event);
-      if (fromMs !== undefined) query = query.where('e.at', '>=', fromMs);
-      if (toMs !== undefined) query = query.where('e.at', '<', toMs);
-      if (subject !== undefined) {
-        query = query.where('e.number', 'in', (nested) =>
-          nested.selectFrom('audit_subjects').select('number').where('value', '=', subject),
-        );
-      }
-      const found = await query.orderBy('e.number', 'desc').limit(limit).execute();
-      return found.map(toAuditRow);
+    async auditSearch(filter) {
+      return (await context.rows(entriesFound, filter)).map(toAuditRow);
     },
   } satisfies Partial<ReadTx>;
 }
 
 export function writeAudit(context: QueryContext) {
-  const { db, dialect } = context;
   return {
     async appendAudit(build) {
-      // Raising the size first takes the log's lock (on PostgreSQL until the transaction ends): no gaps, no forks.
-      const head = await db
-        .updateTable('audit_head')
-        .set((to) => ({ size: to('size', '+', 1) }))
-        .returning(['size', dialect.nowExpression().as('now')])
-        .executeTakeFirstOrThrow();
+      const head = await context.one(raise, { ownClock: context.dialect.ownClock() });
       const index = head.size - 1;
       const { event, subject, bytes } = build(index, head.now);
       const entry = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
       const leaf = leafHash(bytes);
       const { nodes } = await appendLeaf((refs) => readNodes(context, refs), index, leaf);
-      await db.insertInto('audit_entries').values({ number: index, at: head.now, event, entry }).execute();
-      await db
-        .insertInto('audit_nodes')
-        .values(nodes.map(({ level, index: number, hash }) => ({ level, number, hash })))
-        .execute();
-      const values = subjectValues(subject);
-      if (values.length > 0) {
-        await db
-          .insertInto('audit_subjects')
-          .values(values.map((value) => ({ value, number: index })))
-          .execute();
-      }
+      await context.change(insertEntry, { number: index, at: head.now, event, entry });
+      await context.change(insertNodes, {
+        nodes: nodes.map(({ level, index: number, hash }) => ({ level, number, hash })),
+      });
+      const subjects = subjectValues(subject).map((value) => ({ value, number: index }));
+      if (subjects.length > 0) await context.change(insertSubjects, { subjects });
       return toAuditRow({ number: index, at: head.now, event, entry, hash: leaf });
     },
   } satisfies Partial<Tx>;
 }
 
-async function readNodes({ db }: QueryContext, refs: readonly NodeRef[]): Promise<readonly Uint8Array[]> {
+async function readNodes(context: QueryContext, refs: readonly NodeRef[]): Promise<readonly Uint8Array[]> {
   const hashes = new Map<string, Uint8Array>();
   for (let from = 0; from < refs.length; from += READ_BATCH) {
     const batch = refs.slice(from, from + READ_BATCH);
-    const found = await db
-      .selectFrom('audit_nodes')
-      .selectAll()
-      .where(({ or, and }) => or(batch.map(({ level, index }) => and({ level, number: index }))))
-      .execute();
-    for (const { level, number, hash } of found) hashes.set(`${level}/${number}`, hash);
+    for (const { level, number, hash } of await context.rows(nodesAt, { refs: batch }))
+      hashes.set(`${level}/${number}`, hash);
   }
   return refs.map(({ level, index }) => {
     const hash = hashes.get(`${level}/${index}`);

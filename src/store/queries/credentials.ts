@@ -1,45 +1,65 @@
-import { createRowCodec } from '../columns.ts';
-import type { QueryContext } from '../dialect.ts';
-import type { CredentialRow } from '../rows.ts';
+import { type Columns, createRowCodec } from '../columns.ts';
+import type { BuildContext, QueryContext } from '../query-context.ts';
+import type { CredentialRow, CredentialState } from '../rows.ts';
 import type { ReadTx, Tx } from '../store.ts';
 
 const credential = createRowCodec<CredentialRow>({ target: 'json', publicPart: 'json', proof: 'json' });
 
-export function readCredentials({ db }: QueryContext) {
+const byId = ({ db }: BuildContext, { id }: { id: string }) =>
+  db.selectFrom('credentials').selectAll().where('id', '=', id);
+
+const filtered = (
+  { db }: BuildContext,
+  { grantId, deviceId, kind, handle, states, limit }: Parameters<ReadTx['credentials']>[0],
+) => {
+  let query = db.selectFrom('credentials').selectAll();
+  if (grantId !== undefined) query = query.where('grant_id', '=', grantId);
+  if (deviceId !== undefined) query = query.where('device_id', '=', deviceId);
+  if (kind !== undefined) query = query.where('kind', '=', kind);
+  if (handle !== undefined) query = query.where('handle', '=', handle);
+  if (states !== undefined) query = query.where('state', 'in', [...states]);
+  return query.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(limit);
+};
+
+const insert = ({ db }: BuildContext, columns: Columns<CredentialRow>) =>
+  db.insertInto('credentials').values(columns);
+
+const move = (
+  { db }: BuildContext,
+  {
+    id,
+    from,
+    change,
+  }: { id: string; from: readonly CredentialState[]; change: Partial<Columns<CredentialRow>> },
+) =>
+  db
+    .updateTable('credentials')
+    .set(change)
+    .where('id', '=', id)
+    .where('state', 'in', [...from]);
+
+export function readCredentials(context: QueryContext) {
   return {
     async credential(id) {
-      const found = await db.selectFrom('credentials').selectAll().where('id', '=', id).executeTakeFirst();
+      const found = await context.first(byId, { id });
       return found && credential.toRow(found);
     },
-    async credentials({ grantId, deviceId, kind, handle, states, limit }) {
+    async credentials(filter) {
       // PostgreSQL takes no empty list.
-      if (states?.length === 0) return [];
-      let query = db.selectFrom('credentials').selectAll();
-      if (grantId !== undefined) query = query.where('grant_id', '=', grantId);
-      if (deviceId !== undefined) query = query.where('device_id', '=', deviceId);
-      if (kind !== undefined) query = query.where('kind', '=', kind);
-      if (handle !== undefined) query = query.where('handle', '=', handle);
-      if (states !== undefined) query = query.where('state', 'in', [...states]);
-      const found = await query.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(limit).execute();
-      return found.map(credential.toRow);
+      if (filter.states?.length === 0) return [];
+      return (await context.rows(filtered, filter)).map(credential.toRow);
     },
   } satisfies Partial<ReadTx>;
 }
 
-export function writeCredentials({ db }: QueryContext) {
+export function writeCredentials(context: QueryContext) {
   return {
     async insertCredential(row) {
-      await db.insertInto('credentials').values(credential.toColumns(row)).execute();
+      await context.change(insert, credential.toColumns(row));
     },
     async moveCredential(id, from, change) {
       if (from.length === 0) return false;
-      const { numUpdatedRows } = await db
-        .updateTable('credentials')
-        .set(credential.toChange(change))
-        .where('id', '=', id)
-        .where('state', 'in', [...from])
-        .executeTakeFirstOrThrow();
-      return numUpdatedRows > 0n;
+      return (await context.change(move, { id, from, change: credential.toChange(change) })) > 0n;
     },
   } satisfies Partial<Tx>;
 }

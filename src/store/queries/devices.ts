@@ -1,5 +1,5 @@
-import { createRowCodec } from '../columns.ts';
-import type { QueryContext } from '../dialect.ts';
+import { type Columns, createRowCodec } from '../columns.ts';
+import type { BuildContext, QueryContext } from '../query-context.ts';
 import type { DeviceRow, InviteRow } from '../rows.ts';
 import type { ReadTx, Tx } from '../store.ts';
 import { requireFound } from './require-found.ts';
@@ -7,61 +7,77 @@ import { requireFound } from './require-found.ts';
 const device = createRowCodec<DeviceRow>({});
 const invite = createRowCodec<InviteRow>({});
 
-export function readDevices({ db }: QueryContext) {
-  const devices = db.selectFrom('devices').selectAll();
+const byId = ({ db }: BuildContext, { id }: { id: string }) =>
+  db.selectFrom('devices').selectAll().where('id', '=', id);
+
+const byKeyId = ({ db }: BuildContext, { keyId }: { keyId: string }) =>
+  db.selectFrom('devices').selectAll().where('key_id', '=', keyId);
+
+const byUser = ({ db }: BuildContext, { user }: { user: string }) =>
+  db.selectFrom('devices').selectAll().where('user_id', '=', user).orderBy('created_at').orderBy('id');
+
+const active = ({ db }: BuildContext) =>
+  db.selectFrom('devices').selectAll().where('state', '=', 'active').orderBy('created_at').orderBy('id');
+
+const inviteByHash = ({ db }: BuildContext, { codeHash }: { codeHash: string }) =>
+  db.selectFrom('invites').selectAll().where('code_hash', '=', codeHash);
+
+const insert = ({ db }: BuildContext, columns: Columns<DeviceRow>) =>
+  db.insertInto('devices').values(columns);
+
+const update = ({ db }: BuildContext, { id, change }: { id: string; change: Partial<Columns<DeviceRow>> }) =>
+  db.updateTable('devices').set(change).where('id', '=', id);
+
+const insertInvite = ({ db }: BuildContext, columns: Columns<InviteRow>) =>
+  db.insertInto('invites').values(columns);
+
+const useInvite = (
+  { db }: BuildContext,
+  { codeHash, deviceId, nowMs }: { codeHash: string; deviceId: string; nowMs: number },
+) =>
+  db
+    .updateTable('invites')
+    .set({ used_at: nowMs, device_id: deviceId })
+    .where('code_hash', '=', codeHash)
+    .where('used_at', 'is', null)
+    .where('expires_at', '>', nowMs);
+
+export function readDevices(context: QueryContext) {
   return {
     async device(id) {
-      const found = await devices.where('id', '=', id).executeTakeFirst();
+      const found = await context.first(byId, { id });
       return found && device.toRow(found);
     },
     async deviceByKeyId(keyId) {
-      const found = await devices.where('key_id', '=', keyId).executeTakeFirst();
+      const found = await context.first(byKeyId, { keyId });
       return found && device.toRow(found);
     },
     async devicesOf(user) {
-      const found = await devices.where('user_id', '=', user).orderBy('created_at').orderBy('id').execute();
-      return found.map(device.toRow);
+      return (await context.rows(byUser, { user })).map(device.toRow);
     },
     async activeDevices() {
-      const found = await devices.where('state', '=', 'active').orderBy('created_at').orderBy('id').execute();
-      return found.map(device.toRow);
+      return (await context.rows(active, {})).map(device.toRow);
     },
     async invite(codeHash) {
-      const found = await db
-        .selectFrom('invites')
-        .selectAll()
-        .where('code_hash', '=', codeHash)
-        .executeTakeFirst();
+      const found = await context.first(inviteByHash, { codeHash });
       return found && invite.toRow(found);
     },
   } satisfies Partial<ReadTx>;
 }
 
-export function writeDevices({ db }: QueryContext) {
+export function writeDevices(context: QueryContext) {
   return {
     async insertDevice(row) {
-      await db.insertInto('devices').values(device.toColumns(row)).execute();
+      await context.change(insert, device.toColumns(row));
     },
     async updateDevice(id, change) {
-      const { numUpdatedRows } = await db
-        .updateTable('devices')
-        .set(device.toChange(change))
-        .where('id', '=', id)
-        .executeTakeFirstOrThrow();
-      requireFound(numUpdatedRows, 'device');
+      requireFound(await context.change(update, { id, change: device.toChange(change) }), 'device');
     },
     async insertInvite(row) {
-      await db.insertInto('invites').values(invite.toColumns(row)).execute();
+      await context.change(insertInvite, invite.toColumns(row));
     },
     async useInvite(codeHash, deviceId, nowMs) {
-      const { numUpdatedRows } = await db
-        .updateTable('invites')
-        .set({ used_at: nowMs, device_id: deviceId })
-        .where('code_hash', '=', codeHash)
-        .where('used_at', 'is', null)
-        .where('expires_at', '>', nowMs)
-        .executeTakeFirstOrThrow();
-      return numUpdatedRows > 0n;
+      return (await context.change(useInvite, { codeHash, deviceId, nowMs })) > 0n;
     },
   } satisfies Partial<Tx>;
 }

@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import { createRowCodec } from '../columns.ts';
-import type { QueryContext } from '../dialect.ts';
+import type { BuildContext, QueryContext } from '../query-context.ts';
 import type { JobRow } from '../rows.ts';
 import type { ReadTx, Tx } from '../store.ts';
 
@@ -14,41 +14,32 @@ import type { ReadTx, Tx } from '../store.ts';
  */
 const job = createRowCodec<JobRow>({});
 
-export function readJobs({ db }: QueryContext) {
-  return {
-    async nextJobAt(nowMs) {
-      const found = await db
-        .selectFrom('jobs')
-        .select('due_at')
-        .where('lease_until', '<=', nowMs)
-        .orderBy('due_at')
-        .limit(1)
-        .executeTakeFirst();
-      return found?.due_at;
-    },
-    async countJobs() {
-      return db
-        .selectFrom('jobs')
-        .select(({ fn }) => [
-          'kind',
-          fn.countAll<number>().as('count'),
-          fn.min<number>('due_at').as('oldestDueAt'),
-        ])
-        .groupBy('kind')
-        .orderBy('kind')
-        .execute();
-    },
-  } satisfies Partial<ReadTx>;
+interface Taking {
+  id: string;
+  attempts: number;
 }
 
-export function writeJobs({ db, dialect }: QueryContext) {
-  const takenBy = (id: string, attempts: number) =>
-    db.updateTable('jobs').where('id', '=', id).where('attempts', '=', attempts).where('lease_until', '>', 0);
-  async function ask(
+const nextDue = ({ db }: BuildContext, { nowMs }: { nowMs: number }) =>
+  db.selectFrom('jobs').select('due_at').where('lease_until', '<=', nowMs).orderBy('due_at').limit(1);
+
+const counts = ({ db }: BuildContext) =>
+  db
+    .selectFrom('jobs')
+    .select(({ fn }) => [
+      'kind',
+      fn.countAll<number>().as('count'),
+      fn.min<number>('due_at').as('oldestDueAt'),
+    ])
+    .groupBy('kind')
+    .orderBy('kind');
+
+const ask =
+  (freeMoves: RawBuilder<boolean>) =>
+  (
+    { db }: BuildContext,
     { id, kind, subject, dueAt }: { id: string; kind: string; subject: string; dueAt: number },
-    freeMoves: RawBuilder<boolean>,
-  ): Promise<void> {
-    await db
+  ) =>
+    db
       .insertInto('jobs')
       .values({ id, kind, subject, due_at: dueAt, lease_until: 0, attempts: 0, last_error: null })
       .onConflict((conflict) =>
@@ -60,70 +51,99 @@ export function writeJobs({ db, dialect }: QueryContext) {
           next_due_at: sql`case when jobs.lease_until = 0 or jobs.next_due_at <= excluded.due_at
             then jobs.next_due_at else excluded.due_at end`,
         }),
-      )
-      .execute();
-  }
+      );
+
+const insert = ask(sql`excluded.due_at < jobs.due_at`);
+const defer = ask(sql`true`);
+
+const take = (
+  { db, dialect }: BuildContext,
+  { nowMs, leaseUntil, limit }: { nowMs: number; leaseUntil: number; limit: number },
+) =>
+  db
+    .with('due', (nested) =>
+      nested
+        .selectFrom('jobs')
+        .select('id')
+        .where('due_at', '<=', nowMs)
+        .where('lease_until', '<=', nowMs)
+        .orderBy('due_at')
+        .limit(limit)
+        .$if(dialect.rowLocks, (query) => query.forUpdate().skipLocked()),
+    )
+    .updateTable('jobs')
+    .set((to) => ({
+      lease_until: leaseUntil,
+      attempts: to('attempts', '+', 1),
+      next_id: sql`case when next_due_at <= ${nowMs} then null else next_id end`,
+      next_due_at: sql`case when next_due_at <= ${nowMs} then null else next_due_at end`,
+    }))
+    .where('id', 'in', (nested) => nested.selectFrom('due').select('id'))
+    .returning(['id', 'kind', 'subject', 'due_at', 'lease_until', 'attempts', 'last_error']);
+
+const remove = ({ db }: BuildContext, { id, attempts }: Taking) =>
+  db
+    .deleteFrom('jobs')
+    .where('id', '=', id)
+    .where('attempts', '=', attempts)
+    .where('lease_until', '>', 0)
+    .where('next_id', 'is', null);
+
+const taken = ({ db }: BuildContext, { id, attempts }: Taking) =>
+  db.updateTable('jobs').where('id', '=', id).where('attempts', '=', attempts).where('lease_until', '>', 0);
+
+const beginNext = (context: BuildContext, taking: Taking) =>
+  taken(context, taking)
+    .set({
+      id: sql`next_id`,
+      due_at: sql`next_due_at`,
+      next_id: null,
+      next_due_at: null,
+      lease_until: 0,
+      attempts: 0,
+      last_error: null,
+    })
+    .where('next_id', 'is not', null);
+
+const retry = (
+  context: BuildContext,
+  { dueAt, error, ...taking }: Taking & { dueAt: number; error: string },
+) =>
+  taken(context, taking).set({
+    due_at: sql`case when next_due_at < ${dueAt} then next_due_at else ${dueAt} end`,
+    next_id: null,
+    next_due_at: null,
+    lease_until: 0,
+    last_error: error,
+  });
+
+export function readJobs(context: QueryContext) {
   return {
-    insertJob: (job) => ask(job, sql`excluded.due_at < jobs.due_at`),
-    deferJob: (job) => ask(job, sql`true`),
+    async nextJobAt(nowMs) {
+      return (await context.first(nextDue, { nowMs }))?.due_at;
+    },
+    countJobs: () => context.rows(counts, {}),
+  } satisfies Partial<ReadTx>;
+}
+
+export function writeJobs(context: QueryContext) {
+  return {
+    async insertJob(asked) {
+      await context.change(insert, asked);
+    },
+    async deferJob(asked) {
+      await context.change(defer, asked);
+    },
     async takeJobs(nowMs, leaseMs, limit) {
-      const taken = await db
-        .with('due', (nested) =>
-          nested
-            .selectFrom('jobs')
-            .select('id')
-            .where('due_at', '<=', nowMs)
-            .where('lease_until', '<=', nowMs)
-            .orderBy('due_at')
-            .limit(limit)
-            .$if(dialect.rowLocks, (query) => query.forUpdate().skipLocked()),
-        )
-        .updateTable('jobs')
-        .set((to) => ({
-          lease_until: nowMs + leaseMs,
-          attempts: to('attempts', '+', 1),
-          next_id: sql`case when next_due_at <= ${nowMs} then null else next_id end`,
-          next_due_at: sql`case when next_due_at <= ${nowMs} then null else next_due_at end`,
-        }))
-        .where('id', 'in', (nested) => nested.selectFrom('due').select('id'))
-        .returning(['id', 'kind', 'subject', 'due_at', 'lease_until', 'attempts', 'last_error'])
-        .execute();
-      return taken.map(job.toRow).sort((a, b) => a.dueAt - b.dueAt);
+      const found = await context.rows(take, { nowMs, leaseUntil: nowMs + leaseMs, limit });
+      return found.map(job.toRow).sort((a, b) => a.dueAt - b.dueAt);
     },
     async finishJob(id, attempts) {
-      const { numDeletedRows } = await db
-        .deleteFrom('jobs')
-        .where('id', '=', id)
-        .where('attempts', '=', attempts)
-        .where('lease_until', '>', 0)
-        .where('next_id', 'is', null)
-        .executeTakeFirstOrThrow();
-      if (numDeletedRows > 0n) return true;
-      const { numUpdatedRows } = await takenBy(id, attempts)
-        .set({
-          id: sql`next_id`,
-          due_at: sql`next_due_at`,
-          next_id: null,
-          next_due_at: null,
-          lease_until: 0,
-          attempts: 0,
-          last_error: null,
-        })
-        .where('next_id', 'is not', null)
-        .executeTakeFirstOrThrow();
-      return numUpdatedRows > 0n;
+      if ((await context.change(remove, { id, attempts })) > 0n) return true;
+      return (await context.change(beginNext, { id, attempts })) > 0n;
     },
     async retryJob(id, attempts, dueAt, error) {
-      const { numUpdatedRows } = await takenBy(id, attempts)
-        .set({
-          due_at: sql`case when next_due_at < ${dueAt} then next_due_at else ${dueAt} end`,
-          next_id: null,
-          next_due_at: null,
-          lease_until: 0,
-          last_error: error,
-        })
-        .executeTakeFirstOrThrow();
-      return numUpdatedRows > 0n;
+      return (await context.change(retry, { id, attempts, dueAt, error })) > 0n;
     },
   } satisfies Partial<Tx>;
 }

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
-import { createRowCodec } from '../columns.ts';
-import type { QueryContext } from '../dialect.ts';
+import { type Columns, createRowCodec } from '../columns.ts';
+import type { BuildContext, QueryContext } from '../query-context.ts';
 import type { IdempotencyRow } from '../rows.ts';
 import type { ReadTx, Tx } from '../store.ts';
 
@@ -12,60 +12,64 @@ const SWEEP_BATCH = 200;
 
 const idempotency = createRowCodec<IdempotencyRow>({});
 
-export function readReplay({ db }: QueryContext) {
+const replyUnder = ({ db }: BuildContext, { deviceId, key }: { deviceId: string; key: string }) =>
+  db.selectFrom('idempotency').selectAll().where('device_id', '=', deviceId).where('key', '=', key);
+
+const attemptsUnder = ({ db }: BuildContext, { key, nowMs }: { key: string; nowMs: number }) =>
+  db.selectFrom('attempts').select('count').where('key', '=', key).where('ends_at', '>', nowMs);
+
+const insertNonce = ({ db }: BuildContext, columns: { key_id: string; nonce: string; expires_at: number }) =>
+  db
+    .insertInto('nonces')
+    .values(columns)
+    .onConflict((conflict) => conflict.columns(['key_id', 'nonce']).doNothing());
+
+const insertReply = ({ db }: BuildContext, columns: Columns<IdempotencyRow>) =>
+  db.insertInto('idempotency').values(columns);
+
+const countOne = (
+  { db }: BuildContext,
+  columns: { key: string; started_at: number; ends_at: number; count: number },
+) =>
+  db
+    .insertInto('attempts')
+    .values(columns)
+    .onConflict((conflict) =>
+      conflict.column('key').doUpdateSet({
+        count: sql`case when attempts.ends_at <= excluded.started_at then 1 else attempts.count + 1 end`,
+        started_at: sql`case when attempts.ends_at <= excluded.started_at then excluded.started_at else attempts.started_at end`,
+        ends_at: sql`case when attempts.ends_at <= excluded.started_at then excluded.ends_at else attempts.ends_at end`,
+      }),
+    )
+    .returning('count');
+
+export function readReplay(context: QueryContext) {
   return {
     async idempotency(deviceId, key) {
-      const found = await db
-        .selectFrom('idempotency')
-        .selectAll()
-        .where('device_id', '=', deviceId)
-        .where('key', '=', key)
-        .executeTakeFirst();
+      const found = await context.first(replyUnder, { deviceId, key });
       return found && idempotency.toRow(found);
     },
     async attempts(key, nowMs) {
-      const found = await db
-        .selectFrom('attempts')
-        .select('count')
-        .where('key', '=', key)
-        .where('ends_at', '>', nowMs)
-        .executeTakeFirst();
+      const found = await context.first(attemptsUnder, { key, nowMs });
       return found?.count ?? 0;
     },
   } satisfies Partial<ReadTx>;
 }
 
 export function writeReplay(context: QueryContext) {
-  const { db } = context;
   return {
     async claimNonce(keyId, nonce, expiresAt, nowMs) {
       await sweep(context, nonces, nowMs);
-      const { numInsertedOrUpdatedRows } = await db
-        .insertInto('nonces')
-        .values({ key_id: keyId, nonce, expires_at: expiresAt })
-        .onConflict((conflict) => conflict.columns(['key_id', 'nonce']).doNothing())
-        .executeTakeFirstOrThrow();
-      return numInsertedOrUpdatedRows === 1n;
+      return (await context.change(insertNonce, { key_id: keyId, nonce, expires_at: expiresAt })) === 1n;
     },
     async insertIdempotency(row) {
       await sweep(context, replies, row.createdAt - IDEMPOTENCY_KEPT_MS);
-      await db.insertInto('idempotency').values(idempotency.toColumns(row)).execute();
+      await context.change(insertReply, idempotency.toColumns(row));
     },
     async countAttempt(key, windowMs, nowMs) {
       await sweep(context, attempts, nowMs);
-      const { count } = await db
-        .insertInto('attempts')
-        .values({ key, started_at: nowMs, ends_at: nowMs + windowMs, count: 1 })
-        .onConflict((conflict) =>
-          conflict.column('key').doUpdateSet({
-            count: sql`case when attempts.ends_at <= excluded.started_at then 1 else attempts.count + 1 end`,
-            started_at: sql`case when attempts.ends_at <= excluded.started_at then excluded.started_at else attempts.started_at end`,
-            ends_at: sql`case when attempts.ends_at <= excluded.started_at then excluded.ends_at else attempts.ends_at end`,
-          }),
-        )
-        .returning('count')
-        .executeTakeFirstOrThrow();
-      return count;
+      const row = { key, started_at: nowMs, ends_at: nowMs + windowMs, count: 1 };
+      return (await context.one(countOne, row)).count;
     },
   } satisfies Partial<Tx>;
 }

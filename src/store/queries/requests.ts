@@ -1,58 +1,69 @@
-import { createRowCodec } from '../columns.ts';
-import type { QueryContext } from '../dialect.ts';
+import { type Columns, createRowCodec } from '../columns.ts';
+import type { BuildContext, QueryContext } from '../query-context.ts';
 import type { ApprovalRow, RequestRow } from '../rows.ts';
 import type { ReadTx, Tx } from '../store.ts';
 
 const request = createRowCodec<RequestRow>({ targets: 'json', decision: 'json', chains: 'json' });
 const approval = createRowCodec<ApprovalRow>({});
 
-export function readRequests({ db }: QueryContext) {
+const byId = ({ db }: BuildContext, { id }: { id: string }) =>
+  db.selectFrom('requests').selectAll().where('id', '=', id);
+
+const filtered = (
+  { db }: BuildContext,
+  { user, state, limit }: { user?: string; state?: RequestRow['state']; limit: number },
+) => {
+  let query = db.selectFrom('requests').selectAll();
+  if (user !== undefined) query = query.where('user_id', '=', user);
+  if (state !== undefined) query = query.where('state', '=', state);
+  return query.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(limit);
+};
+
+const approvalsOf = ({ db }: BuildContext, { requestId }: { requestId: string }) =>
+  db
+    .selectFrom('approvals')
+    .selectAll()
+    .where('request_id', '=', requestId)
+    .orderBy('at')
+    .orderBy('approver');
+
+const insert = ({ db }: BuildContext, columns: Columns<RequestRow>) =>
+  db.insertInto('requests').values(columns);
+
+const settle = ({ db }: BuildContext, { id, change }: { id: string; change: Partial<Columns<RequestRow>> }) =>
+  db.updateTable('requests').set(change).where('id', '=', id).where('state', '=', 'pending');
+
+const insertApproval = ({ db }: BuildContext, columns: Columns<ApprovalRow>) =>
+  db
+    .insertInto('approvals')
+    .values(columns)
+    .onConflict((conflict) => conflict.columns(['request_id', 'approver']).doNothing());
+
+export function readRequests(context: QueryContext) {
   return {
     async request(id) {
-      const found = await db.selectFrom('requests').selectAll().where('id', '=', id).executeTakeFirst();
+      const found = await context.first(byId, { id });
       return found && request.toRow(found);
     },
-    async requests({ user, state, limit }) {
-      let query = db.selectFrom('requests').selectAll();
-      if (user !== undefined) query = query.where('user_id', '=', user);
-      if (state !== undefined) query = query.where('state', '=', state);
-      const found = await query.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(limit).execute();
-      return found.map(request.toRow);
+    async requests(filter) {
+      return (await context.rows(filtered, filter)).map(request.toRow);
     },
     async approvals(requestId) {
-      const found = await db
-        .selectFrom('approvals')
-        .selectAll()
-        .where('request_id', '=', requestId)
-        .orderBy('at')
-        .orderBy('approver')
-        .execute();
-      return found.map(approval.toRow);
+      return (await context.rows(approvalsOf, { requestId })).map(approval.toRow);
     },
   } satisfies Partial<ReadTx>;
 }
 
-export function writeRequests({ db }: QueryContext) {
+export function writeRequests(context: QueryContext) {
   return {
     async insertRequest(row) {
-      await db.insertInto('requests').values(request.toColumns(row)).execute();
+      await context.change(insert, request.toColumns(row));
     },
     async settleRequest(id, change) {
-      const { numUpdatedRows } = await db
-        .updateTable('requests')
-        .set(request.toChange(change))
-        .where('id', '=', id)
-        .where('state', '=', 'pending')
-        .executeTakeFirstOrThrow();
-      return numUpdatedRows > 0n;
+      return (await context.change(settle, { id, change: request.toChange(change) })) > 0n;
     },
     async insertApproval(row) {
-      const { numInsertedOrUpdatedRows } = await db
-        .insertInto('approvals')
-        .values(approval.toColumns(row))
-        .onConflict((conflict) => conflict.columns(['request_id', 'approver']).doNothing())
-        .executeTakeFirstOrThrow();
-      return numInsertedOrUpdatedRows === 1n;
+      return (await context.change(insertApproval, approval.toColumns(row))) === 1n;
     },
   } satisfies Partial<Tx>;
 }

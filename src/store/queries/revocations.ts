@@ -1,5 +1,5 @@
-import { createRowCodec } from '../columns.ts';
-import type { QueryContext } from '../dialect.ts';
+import { type Columns, createRowCodec } from '../columns.ts';
+import type { BuildContext, QueryContext } from '../query-context.ts';
 import type { RevocationRow } from '../rows.ts';
 import type { ReadTx, Tx } from '../store.ts';
 
@@ -8,62 +8,61 @@ const INSERT_BATCH = 1000;
 
 const revocation = createRowCodec<RevocationRow>({});
 
-export function readRevocations({ db }: QueryContext) {
+const numberOf = ({ db }: BuildContext, { list }: { list: string }) =>
+  db.selectFrom('revocation_lists').select('number').where('list', '=', list);
+
+const entriesOf = ({ db }: BuildContext, { list }: { list: string }) =>
+  db.selectFrom('revocations').selectAll().where('list', '=', list).orderBy('number').orderBy('serial');
+
+/** Takes the list's lock: two that add at once get two numbers. */
+const raise = ({ db }: BuildContext, { list }: { list: string }) =>
+  db
+    .insertInto('revocation_lists')
+    .values({ list, number: 1 })
+    .onConflict((conflict) =>
+      conflict.column('list').doUpdateSet((to) => ({ number: to('revocation_lists.number', '+', 1) })),
+    )
+    .returning('number');
+
+const setNumber = ({ db }: BuildContext, { list, number }: { list: string; number: number }) =>
+  db.updateTable('revocation_lists').set({ number }).where('list', '=', list);
+
+const insert = ({ db }: BuildContext, { entries }: { entries: readonly Columns<RevocationRow>[] }) =>
+  db
+    .insertInto('revocations')
+    .values(entries)
+    .onConflict((conflict) => conflict.columns(['list', 'serial']).doNothing());
+
+const sweep = ({ db }: BuildContext, { list, beforeMs }: { list: string; beforeMs: number }) =>
+  db.deleteFrom('revocations').where('list', '=', list).where('expires_at', '<', beforeMs);
+
+export function readRevocations(context: QueryContext) {
   return {
     async revocations(list) {
-      const head = await db
-        .selectFrom('revocation_lists')
-        .select('number')
-        .where('list', '=', list)
-        .executeTakeFirst();
-      const entries = await db
-        .selectFrom('revocations')
-        .selectAll()
-        .where('list', '=', list)
-        .orderBy('number')
-        .orderBy('serial')
-        .execute();
+      const head = await context.first(numberOf, { list });
+      const entries = await context.rows(entriesOf, { list });
       return { number: head?.number ?? 0, entries: entries.map(revocation.toRow) };
     },
   } satisfies Partial<ReadTx>;
 }
 
-export function writeRevocations({ db }: QueryContext) {
+export function writeRevocations(context: QueryContext) {
   return {
     async addRevocations(list, entries) {
-      // Raising first takes the list's lock: two that add at once get two numbers.
-      const { number } = await db
-        .insertInto('revocation_lists')
-        .values({ list, number: 1 })
-        .onConflict((conflict) =>
-          conflict.column('list').doUpdateSet((to) => ({ number: to('revocation_lists.number', '+', 1) })),
-        )
-        .returning('number')
-        .executeTakeFirstOrThrow();
+      const { number } = await context.one(raise, { list });
       let added = 0n;
       for (let from = 0; from < entries.length; from += INSERT_BATCH) {
         const batch = entries.slice(from, from + INSERT_BATCH);
-        const { numInsertedOrUpdatedRows } = await db
-          .insertInto('revocations')
-          .values(batch.map(({ serial, expiresAt }) => ({ list, serial, expires_at: expiresAt, number })))
-          .onConflict((conflict) => conflict.columns(['list', 'serial']).doNothing())
-          .executeTakeFirstOrThrow();
-        added += numInsertedOrUpdatedRows ?? 0n;
+        added += await context.change(insert, {
+          entries: batch.map(({ serial, expiresAt }) => ({ list, serial, expires_at: expiresAt, number })),
+        });
       }
       if (added > 0n) return number;
-      await db
-        .updateTable('revocation_lists')
-        .set({ number: number - 1 })
-        .where('list', '=', list)
-        .execute();
+      await context.change(setNumber, { list, number: number - 1 });
       return number - 1;
     },
     async sweepRevocations(list, beforeMs) {
-      await db
-        .deleteFrom('revocations')
-        .where('list', '=', list)
-        .where('expires_at', '<', beforeMs)
-        .execute();
+      await context.change(sweep, { list, beforeMs });
     },
   } satisfies Partial<Tx>;
 }
