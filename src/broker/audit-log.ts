@@ -32,9 +32,12 @@ export interface AuditLog {
   /** What a reply proves its entry with. Read after the entry was committed. */
   head(tx: ReadTx, seenSize: number): Promise<LogHead>;
   /** The receipt of an entry, with the signed head. */
-  prove(row: { index: number; leafHash: string; at: number }, head: LogHead): AuditProof;
+  prove(row: Provable, head: LogHead): AuditProof;
   checkpoint(fromSize: number): Promise<CheckpointReply>;
 }
+
+/** What a receipt says of an entry. */
+export type Provable = Pick<AuditRow, 'index' | 'leafHash' | 'at'>;
 
 export interface LogHead {
   size: number;

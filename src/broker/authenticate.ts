@@ -2,6 +2,7 @@
  * Who sent this? signature → digest → device → user → replay. All that fails looks the same from outside; the log knows
  * the reason. The authority that is verified is the broker's own, whatever Host a proxy or an attacker sends.
  */
+import type { KeyObject } from 'node:crypto';
 import { embedRequest } from '../audit/embedded.ts';
 import type { Person } from '../catalogue/types.ts';
 import { AppError } from '../protocol/errors.ts';
@@ -94,11 +95,24 @@ function verify(
       ...request,
       parsed,
       authority: expected.authority,
-      publicKey: parsePublicKey(expected.publicKey),
+      publicKey: keyOf(expected.publicKey),
       tag: expected.tag,
       nowMs: expected.nowMs,
     }),
   );
+}
+
+/** Reading a key costs as much as a third of checking a signature, and devices come again. */
+const keys = new Map<string, KeyObject>();
+const MOST_KEYS = 1000;
+
+function keyOf(text: string): KeyObject {
+  const known = keys.get(text);
+  if (known) return known;
+  const key = parsePublicKey(text);
+  if (keys.size >= MOST_KEYS) keys.clear();
+  keys.set(text, key);
+  return key;
 }
 
 /** The nonce is kept in the store until the signature's own end: for every broker, and over a restart. */

@@ -11,7 +11,7 @@ import { envelope } from '../protocol/messages.ts';
 import { parseStrictJson } from '../protocol/strict-json.ts';
 import type { AuditRow } from '../store/rows.ts';
 import type { ReadTx, Store, Tx } from '../store/store.ts';
-import type { AuditLog } from './audit-log.ts';
+import type { AuditLog, Provable } from './audit-log.ts';
 import {
   type Authenticated,
   AuthenticationError,
@@ -152,7 +152,7 @@ export function createEndpoints(deps: EndpointDeps) {
             if (prior && prior.fingerprint !== fingerprint) {
               throw new AppError('conflict', 'the idempotency key was used for another request');
             }
-            if (prior) return { prior: JSON.parse(prior.reply) as { ref: string; audit: AuditRow } };
+            if (prior) return { prior: JSON.parse(prior.reply) as { ref: string; audit: Provable } };
             const fresh = await work(tx, caller, body, place);
             if ('refusal' in fresh) return fresh;
             const nowMs = await tx.now();
@@ -161,7 +161,7 @@ export function createEndpoints(deps: EndpointDeps) {
               key,
               fingerprint,
               status: 200,
-              reply: JSON.stringify({ ref: fresh.ref, audit: fresh.audit }),
+              reply: JSON.stringify({ ref: fresh.ref, audit: provenOf(fresh.audit) }),
               createdAt: nowMs,
             });
             if (nowMs - (caller.device.lastSeenAt ?? 0) > SEEN_EVERY_MS) {
@@ -177,7 +177,7 @@ export function createEndpoints(deps: EndpointDeps) {
 
         deps.onChange();
         if ('refusal' in done) throw done.refusal;
-        const answer = async (ref: string, audit: AuditRow, fresh?: Exclude<D, { refusal: AppError }>) => {
+        const answer = async (ref: string, audit: Provable, fresh?: Exclude<D, { refusal: AppError }>) => {
           await after.settle?.(ref);
           const { result, head } = await store.read(async (tx) => ({
             result: await after.result(tx, ref, caller, body, fresh),
@@ -213,6 +213,11 @@ export function incoming(request: FastifyRequest): IncomingRequest {
 export function seenSizeOf(request: FastifyRequest): number {
   const text = request.headers['oncall-seen-size'];
   return typeof text === 'string' && /^\d{1,15}$/.test(text) ? Number(text) : 0;
+}
+
+/** The entry itself is in the log: no need to keep it a second time. */
+function provenOf({ index, leafHash, at }: AuditRow): Provable {
+  return { index, leafHash, at };
 }
 
 function authenticatedOf(request: FastifyRequest): Authenticated {

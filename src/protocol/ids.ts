@@ -12,7 +12,18 @@ export type IdPrefix = 'req' | 'gr' | 'cr' | 'dev' | 'bg' | 'inc' | 'job' | 'cor
 export function createId(prefix: IdPrefix, nowMs: number): string {
   let time = '';
   for (let rest = nowMs, i = 0; i < 9; i++, rest = Math.floor(rest / 32)) time = ALPHABET[rest % 32] + time;
-  return `${prefix}_${time}${encodeBase32(randomBytes(7)).slice(0, 10)}`;
+  return `${prefix}_${time}${encodeBase32(random(7)).slice(0, 10)}`;
+}
+
+/** A call for random bytes costs more than the bytes: they come in stock, and each is given out once. */
+let stock = Buffer.alloc(0);
+const STOCK_BYTES = 1024;
+
+function random(length: number): Uint8Array {
+  if (stock.length < length) stock = randomBytes(STOCK_BYTES);
+  const bytes = stock.subarray(0, length);
+  stock = stock.subarray(length);
+  return bytes;
 }
 
 /** Base 32 of bytes, most significant bit first, without padding. */

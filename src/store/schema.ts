@@ -31,7 +31,8 @@ export interface Schema {
   /** One row: the number of entries. Its lock is what makes the log gapless. */
   audit_head: { id: number; size: number };
   audit_entries: { number: number; at: number; event: string; entry: string };
-  audit_nodes: { level: number; number: number; hash: Uint8Array };
+  /** A node stands under the entry that completed its subtree, so that all of them are appended at the same end. */
+  audit_nodes: { entry: number; level: number; hash: Uint8Array };
   audit_subjects: { value: string; number: number };
   store_migrations: { name: string; applied_at: number };
 }

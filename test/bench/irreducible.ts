@@ -39,6 +39,7 @@ export async function irreducibleParts({
 function signatureCheck({ method, url, headers, body }: Sent, device: TestDevice): () => void {
   const bytes = Buffer.from(body ?? '');
   const nowMs = Date.now();
+  const publicKey = parsePublicKey(device.signingKey);
   return () =>
     verifySignature({
       method,
@@ -48,7 +49,7 @@ function signatureCheck({ method, url, headers, body }: Sent, device: TestDevice
       headers,
       body: bytes,
       parsed: parseSignature(headers),
-      publicKey: parsePublicKey(device.signingKey),
+      publicKey,
       tag: REQUEST_TAG,
       nowMs,
     });

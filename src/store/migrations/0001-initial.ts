@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Migration } from './migration.ts';
 
-/** JSON is text; instants are milliseconds since 1970; there is an index for each filter of the contract. */
+/** JSON is text; instants are milliseconds since 1970; there is an index for what the broker filters by. */
 export const initial: Migration = {
   name: '0001-initial',
   async apply(db, { integer, bytes, endOfTable, endOfKeyed }) {
@@ -121,7 +121,7 @@ export const initial: Migration = {
         shift_ends_at ${integer},
         end_cause text,
         ended_at ${integer}
-      )${endOfTable}`,
+      )${endOfKeyed}`,
       'create index grants_by_user on grants (user_id, state, starts_at)',
       'create index grants_by_resource on grants (resource, role, state, starts_at)',
       'create index grants_by_request on grants (request_id)',
@@ -153,11 +153,9 @@ export const initial: Migration = {
         proof text not null,
         unique (kind, handle)
       )${endOfTable}`,
-      'create index credentials_by_grant on credentials (grant_id, state)',
+      'create index credentials_by_grant on credentials (grant_id, device_id, state)',
       'create index credentials_by_device on credentials (device_id, state)',
-      'create index credentials_by_kind on credentials (kind, state, created_at)',
       'create index credentials_by_state on credentials (state, created_at)',
-      'create index credentials_by_handle on credentials (handle)',
 
       `create table revocation_lists (
         list text primary key,
@@ -183,7 +181,7 @@ export const initial: Migration = {
         next_id text,
         next_due_at ${integer},
         unique (kind, subject)
-      )${endOfTable}`,
+      )${endOfKeyed}`,
       'create index jobs_by_time on jobs (due_at)',
 
       `create table audit_head (
@@ -200,10 +198,10 @@ export const initial: Migration = {
       'create index audit_entries_by_event on audit_entries (event, number)',
       'create index audit_entries_by_time on audit_entries (at)',
       `create table audit_nodes (
+        entry ${integer} not null,
         level ${integer} not null,
-        number ${integer} not null,
         hash ${bytes} not null,
-        primary key (level, number)
+        primary key (entry, level)
       )${endOfKeyed}`,
       `create table audit_subjects (
         value text not null,

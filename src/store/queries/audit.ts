@@ -5,7 +5,7 @@ import type { BuildContext, QueryContext } from '../query-context.ts';
 import type { AuditRow } from '../rows.ts';
 import type { ReadTx, Tx } from '../store.ts';
 
-/** SQLite bounds the depth of an expression (1000), and each pair of (level, number) is one level of it. */
+/** SQLite bounds the depth of an expression (1000), and each pair of (entry, level) is one level of it. */
 const READ_BATCH = 200;
 /** Longer values are in the entry but cannot be searched: PostgreSQL bounds what an index holds (2.7 kB). */
 const MAX_SUBJECT_LENGTH = 256;
@@ -13,7 +13,7 @@ const MAX_SUBJECT_LENGTH = 256;
 const entries = ({ db }: BuildContext) =>
   db
     .selectFrom('audit_entries as e')
-    .innerJoin('audit_nodes as n', (join) => join.onRef('n.number', '=', 'e.number').on('n.level', '=', 0))
+    .innerJoin('audit_nodes as n', (join) => join.onRef('n.entry', '=', 'e.number').on('n.level', '=', 0))
     .select(['e.number', 'e.at', 'e.event', 'e.entry', 'n.hash']);
 
 const size = ({ db }: BuildContext) => db.selectFrom('audit_head').select('size');
@@ -37,11 +37,11 @@ const entriesFound = (
   return query.orderBy('e.number', 'desc').limit(limit);
 };
 
-const nodesAt = ({ db }: BuildContext, { refs }: { refs: readonly NodeRef[] }) =>
+const nodesAt = ({ db }: BuildContext, { keys }: { keys: readonly { entry: number; level: number }[] }) =>
   db
     .selectFrom('audit_nodes')
     .selectAll()
-    .where(({ or, and }) => or(refs.map(({ level, index }) => and({ level, number: index }))));
+    .where(({ or, and }) => or(keys.map((key) => and({ ...key }))));
 
 /** Takes the log's lock (on PostgreSQL until the transaction ends): no gaps, no forks. */
 const raise = ({ db, dialect }: BuildContext, { ownClock }: { ownClock: number }) =>
@@ -57,7 +57,7 @@ const insertEntry = (
 
 const insertNodes = (
   { db }: BuildContext,
-  { nodes }: { nodes: readonly { level: number; number: number; hash: Uint8Array }[] },
+  { nodes }: { nodes: readonly { entry: number; level: number; hash: Uint8Array }[] },
 ) => db.insertInto('audit_nodes').values(nodes);
 
 const insertSubjects = (
@@ -91,7 +91,7 @@ export function writeAudit(context: QueryContext) {
       const { nodes } = await appendLeaf((refs) => readNodes(context, refs), index, leaf);
       await context.change(insertEntry, { number: index, at: head.now, event, entry });
       await context.change(insertNodes, {
-        nodes: nodes.map(({ level, index: number, hash }) => ({ level, number, hash })),
+        nodes: nodes.map(({ level, hash }) => ({ entry: index, level, hash })),
       });
       const subjects = subjectValues(subject).map((value) => ({ value, number: index }));
       if (subjects.length > 0) await context.change(insertSubjects, { subjects });
@@ -101,17 +101,22 @@ export function writeAudit(context: QueryContext) {
 }
 
 async function readNodes(context: QueryContext, refs: readonly NodeRef[]): Promise<readonly Uint8Array[]> {
+  const keys = refs.map(keyOf);
   const hashes = new Map<string, Uint8Array>();
-  for (let from = 0; from < refs.length; from += READ_BATCH) {
-    const batch = refs.slice(from, from + READ_BATCH);
-    for (const { level, number, hash } of await context.rows(nodesAt, { refs: batch }))
-      hashes.set(`${level}/${number}`, hash);
+  for (let from = 0; from < keys.length; from += READ_BATCH) {
+    const found = await context.rows(nodesAt, { keys: keys.slice(from, from + READ_BATCH) });
+    for (const { entry, level, hash } of found) hashes.set(`${entry}/${level}`, hash);
   }
-  return refs.map(({ level, index }) => {
-    const hash = hashes.get(`${level}/${index}`);
+  return keys.map(({ entry, level }) => {
+    const hash = hashes.get(`${entry}/${level}`);
     if (hash === undefined) throw new AppError('log_inconsistent', 'the audit log lacks a stored tree node');
     return hash;
   });
+}
+
+/** Node (level, index) covers 2^level leaves, and is there once the last of them is. */
+function keyOf({ level, index }: NodeRef): { entry: number; level: number } {
+  return { entry: (index + 1) * 2 ** level - 1, level };
 }
 
 function toAuditRow(found: {

@@ -74,24 +74,31 @@ export function writeReplay(context: QueryContext) {
   } satisfies Partial<Tx>;
 }
 
-const nonces = { table: 'nonces', keys: ['key_id', 'nonce'], until: 'expires_at' } as const;
-const replies = { table: 'idempotency', keys: ['device_id', 'key'], until: 'created_at' } as const;
-const attempts = { table: 'attempts', keys: ['key'], until: 'ends_at' } as const;
+type Swept =
+  | { table: 'nonces'; keys: ['key_id', 'nonce']; until: 'expires_at' }
+  | { table: 'idempotency'; keys: ['device_id', 'key']; until: 'created_at' }
+  | { table: 'attempts'; keys: ['key']; until: 'ends_at' };
 
-/** Now and then drops a batch of rows whose `until` is past. Rows that another sweep holds are left to it. */
-async function sweep(
-  { db, dialect }: QueryContext,
-  { table, keys, until }: typeof nonces | typeof replies | typeof attempts,
-  beforeMs: number,
-): Promise<void> {
-  if (Math.random() >= SWEEP_CHANCE) return;
-  const key = sql.join(keys.map((name) => sql.ref(name)));
-  const skipLocked = dialect.rowLocks ? sql` for update skip locked` : sql``;
-  await sql`
-    with old as (
-      select ${key} from ${sql.table(table)} where ${sql.ref(until)} < ${beforeMs}
-      order by ${sql.ref(until)} limit ${SWEEP_BATCH}${skipLocked}
-    )
-    delete from ${sql.table(table)} where (${key}) in (select ${key} from old)
-  `.execute(db);
+/** Drops a batch of rows whose `until` is past. Rows that another sweep holds are left to it. */
+const sweeping =
+  ({ table, keys, until }: Swept) =>
+  ({ db, dialect }: BuildContext, { beforeMs }: { beforeMs: number }) => {
+    const key = sql.join(keys.map((name) => sql.ref(name)));
+    const skipLocked = dialect.rowLocks ? sql` for update skip locked` : sql``;
+    const query = sql`
+      with old as (
+        select ${key} from ${sql.table(table)} where ${sql.ref(until)} < ${beforeMs}
+        order by ${sql.ref(until)} limit ${SWEEP_BATCH}${skipLocked}
+      )
+      delete from ${sql.table(table)} where (${key}) in (select ${key} from old)
+    `;
+    return { compile: () => query.compile(db) };
+  };
+
+const nonces = sweeping({ table: 'nonces', keys: ['key_id', 'nonce'], until: 'expires_at' });
+const replies = sweeping({ table: 'idempotency', keys: ['device_id', 'key'], until: 'created_at' });
+const attempts = sweeping({ table: 'attempts', keys: ['key'], until: 'ends_at' });
+
+async function sweep(context: QueryContext, old: typeof nonces, beforeMs: number): Promise<void> {
+  if (Math.random() < SWEEP_CHANCE) await context.change(old, { beforeMs });
 }
