@@ -3,7 +3,7 @@ import pg from 'pg';
 import { AppError } from '../protocol/errors.ts';
 import { postgresDialect } from './postgres-dialect.ts';
 import type { Schema } from './schema.ts';
-import { createSqlStore } from './sql-store.ts';
+import { type Access, createSqlStore } from './sql-store.ts';
 import type { Store } from './store.ts';
 import { toStoreError } from './transaction.ts';
 
@@ -49,10 +49,11 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     await pool.end();
     throw toStoreError(postgresDialect, error);
   }
+  const access: Access = { db, run: (transaction, query) => transaction.executeQuery(query) };
   return createSqlStore({
     dialect: postgresDialect,
-    writer: db,
-    reader: db,
+    writer: access,
+    reader: access,
     async backup() {
       throw new AppError('usage', 'a PostgreSQL store is backed up by PostgreSQL', {
         hint: 'pg_dump --format=custom --file=oncall.dump DATABASE',

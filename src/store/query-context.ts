@@ -2,7 +2,7 @@
  * Queries are written with Kysely, once for both databases, and compiled once for each shape of their arguments: building and
  * compiling one costs more than running it.
  */
-import type { CompiledQuery, Kysely } from 'kysely';
+import type { CompiledQuery, Kysely, QueryResult } from 'kysely';
 import { AppError } from '../protocol/errors.ts';
 import type { Dialect } from './dialect.ts';
 import type { Schema } from './schema.ts';
@@ -55,11 +55,18 @@ export class QueryContext implements BuildContext {
   readonly db: Kysely<Schema>;
   readonly dialect: Dialect;
   readonly #compiled: CompiledQueries;
+  readonly #execute: (query: CompiledQuery) => Promise<QueryResult<unknown>>;
 
-  constructor(db: Kysely<Schema>, dialect: Dialect, compiled: CompiledQueries) {
+  constructor(
+    db: Kysely<Schema>,
+    dialect: Dialect,
+    compiled: CompiledQueries,
+    execute: (query: CompiledQuery) => Promise<QueryResult<unknown>>,
+  ) {
     this.db = db;
     this.dialect = dialect;
     this.#compiled = compiled;
+    this.#execute = execute;
   }
 
   async rows<Args extends object, Row>(query: Query<Args, Row>, args: Args): Promise<Row[]> {
@@ -83,7 +90,7 @@ export class QueryContext implements BuildContext {
   }
 
   #run<Args extends object, Row>(query: Query<Args, Row>, args: Args) {
-    return this.db.executeQuery(this.#compiled.bind(this, query, args));
+    return this.#execute(this.#compiled.bind(this, query, args)) as Promise<QueryResult<Row>>;
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely';
+import type { CompiledQuery, Kysely, QueryResult } from 'kysely';
 import type { Dialect } from './dialect.ts';
 import { applyMigrations, requireCurrent } from './migrate.ts';
 import { MIGRATIONS } from './migrations/index.ts';
@@ -19,28 +19,35 @@ import { runTransaction, toStoreError } from './transaction.ts';
 /** An open database. `writer` and `reader` may be the same. */
 export interface Engine {
   readonly dialect: Dialect;
-  readonly writer: Kysely<Schema>;
-  readonly reader: Kysely<Schema>;
+  readonly writer: Access;
+  readonly reader: Access;
   backup(file: string): Promise<void>;
   close(): Promise<void>;
 }
 
+export interface Access {
+  readonly db: Kysely<Schema>;
+  /** Runs a query in a transaction that `db` has open. */
+  run(transaction: Kysely<Schema>, query: CompiledQuery): Promise<QueryResult<unknown>>;
+}
+
 export function createSqlStore({ dialect, writer, reader, backup, close }: Engine): Store {
   const compiled = new CompiledQueries();
-  const contextOf = (db: Kysely<Schema>) => new QueryContext(db, dialect, compiled);
+  const contextOf = (transaction: Kysely<Schema>, { run }: Access) =>
+    new QueryContext(transaction, dialect, compiled, (query) => run(transaction, query));
   const write = <T>(work: (context: QueryContext) => Promise<T>): Promise<T> =>
-    writer.transaction().execute((db) => work(contextOf(db)));
+    writer.db.transaction().execute((transaction) => work(contextOf(transaction, writer)));
   const read = <T>(work: (context: QueryContext) => Promise<T>): Promise<T> =>
-    reader
+    reader.db
       .transaction()
       .setIsolationLevel('repeatable read')
       .setAccessMode('read only')
-      .execute((db) => work(contextOf(db)));
+      .execute((transaction) => work(contextOf(transaction, reader)));
   return {
     dialect: dialect.name,
     async now() {
       try {
-        return await dialect.now(reader);
+        return await dialect.now(reader.db);
       } catch (error) {
         throw toStoreError(dialect, error);
       }

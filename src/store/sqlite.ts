@@ -20,8 +20,8 @@ export async function openSqliteStore({ file, now }: { file: string; now: () => 
   const { writer, reader } = await guarded(connectBoth(file));
   return createSqlStore({
     dialect,
-    writer: writer.db,
-    reader: reader.db,
+    writer,
+    reader,
     backup: (target) => guarded(backupSqlite(file, target)),
     async close() {
       await reader.close();

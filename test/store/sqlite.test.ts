@@ -149,14 +149,15 @@ describe('a backup', () => {
 describe('a full disk', () => {
   it('is named, leaves nothing of the write, and is over when there is room', async () => {
     const { store, file } = await freshStore();
-    const { db, close } = await connectSqlite(file, 'write');
+    const connection = await connectSqlite(file, 'write');
+    const { db, close } = connection;
     await store.close();
     const { sql } = await import('kysely');
     const { createSqlStore } = await import('../../src/store/sql-store.ts');
     const small = createSqlStore({
       dialect: createSqliteDialect(Date.now),
-      writer: db,
-      reader: db,
+      writer: connection,
+      reader: connection,
       backup: async () => {},
       close,
     });
