@@ -226,12 +226,16 @@ function authenticatedOf(request: FastifyRequest): Authenticated {
 }
 
 function placeOf(request: FastifyRequest, reply: FastifyReply): Place {
-  const gone = new AbortController();
-  reply.raw.once('close', () => gone.abort());
   return {
     params: (request.params ?? {}) as Record<string, string>,
     query: (request.query ?? {}) as Record<string, string>,
-    signal: gone.signal,
+    // Made for those who wait: every reply closes, and an abort that nobody hears costs as much as a query.
+    get signal() {
+      const gone = new AbortController();
+      if (reply.raw.destroyed) gone.abort();
+      reply.raw.once('close', () => gone.abort());
+      return gone.signal;
+    },
   };
 }
 
