@@ -21,10 +21,17 @@ export async function measureBroker(engineers: Engineers): Promise<Section> {
   const emptyMs = await engineers.emptyExchange();
   const { partMs, ratios, single, perSecond } = await takeTurns(engineers, parts);
   const sum = sumOf(parts, partMs);
+  const withExchanges = sum + 2 * emptyMs;
   const rows: Row[] = [
     ...parts.map((part, i) => partRow(part, partMs[i] ?? 0)),
     { name: 'sum of these parts', value: sum, unit: 'ms' },
     { name: 'empty exchange over TLS (not in the sum)', value: emptyMs, unit: 'ms', note: '2 needed' },
+    {
+      name: 'sum with two empty exchanges',
+      value: withExchanges,
+      unit: 'ms',
+      note: `1 client's p50 is ${(median(single) / withExchanges).toFixed(2)} × this`,
+    },
     ...loadRows('1 client', single, perSecond, sum).with(0, {
       name: '1 client: p50',
       value: median(single),
