@@ -18,11 +18,11 @@ export interface ReceivedRequest {
   readonly publicKey: string;
 }
 
-/** What an entry embeds of a signed request: headers that nobody signed are left out. Throws as `parseSignature` does. */
-export function embedRequest(request: ReceivedRequest): EmbeddedRequest {
+/** What an entry embeds of a signed request: headers that its signature does not cover are left out. */
+export function embedRequest(request: ReceivedRequest, components: readonly string[]): EmbeddedRequest {
   const { method, authority, path, query, publicKey, body } = request;
   const headers: Record<string, string> = {};
-  for (const name of [...SIGNATURE_FIELDS, ...parseSignature(request.headers).components]) {
+  for (const name of [...SIGNATURE_FIELDS, ...components]) {
     const field = request.headers[name];
     if (field !== undefined) headers[name] = typeof field === 'string' ? field : field.join(', ');
   }

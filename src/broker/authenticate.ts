@@ -65,7 +65,8 @@ export async function authenticate(
   });
   if (device.state !== 'active') throw new AuthenticationError('revoked device');
   const person = personOf(deps.rules, device);
-  const embedded = embedRequest({ ...request, authority: deps.authority, publicKey: device.signingKey });
+  const received = { ...request, authority: deps.authority, publicKey: device.signingKey };
+  const embedded = embedRequest(received, parsed.components);
   return { caller: { person, device, embedded }, claim: (tx) => claimNonce(tx, parsed) };
 }
 

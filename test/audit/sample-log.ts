@@ -11,7 +11,7 @@ import { readLines, writeExport } from '../../src/audit/export.ts';
 import { leafHash, RootBuilder } from '../../src/audit/merkle.ts';
 import { createReceipt, type Receipt } from '../../src/audit/receipt.ts';
 import { algOfKey, formatPublicKey, keyThumbprint, rawPublicKey } from '../../src/protocol/keys.ts';
-import { signRequest } from '../../src/protocol/signature.ts';
+import { parseSignature, signRequest } from '../../src/protocol/signature.ts';
 
 export const ORIGIN = 'oncall.example.com/audit';
 const START_MS = Date.UTC(2026, 0, 2, 2, 14);
@@ -66,7 +66,7 @@ export async function signedRequest(
         dsaEncoding: 'ieee-p1363',
       }),
   });
-  return embedRequest({
+  const received = {
     method: 'POST',
     authority: url.host,
     path: url.pathname,
@@ -74,7 +74,8 @@ export async function signedRequest(
     headers: { ...own, ...headers, 'user-agent': 'never signed' },
     body: bytes,
     publicKey: key.publicKey,
-  });
+  };
+  return embedRequest(received, parseSignature(headers).components);
 }
 
 type Draft = Pick<AuditEntry, 'event' | 'actor' | 'data'> & Partial<AuditEntry>;
