@@ -1,6 +1,12 @@
 import { AppError } from '../protocol/errors.ts';
 import { keyThumbprint, parsePublicKey } from '../protocol/keys.ts';
-import { type HeaderFields, parseSignature, verifySignature } from '../protocol/signature.ts';
+import {
+  ENROLL_TAG,
+  type HeaderFields,
+  parseSignature,
+  REQUEST_TAG,
+  verifySignature,
+} from '../protocol/signature.ts';
 import type { EmbeddedRequest } from './entry.ts';
 
 const SIGNATURE_FIELDS = ['signature', 'signature-input'];
@@ -31,26 +37,43 @@ export function embedRequest(request: ReceivedRequest, components: readonly stri
 }
 
 /**
+ * What proves that a device held the key it enrolled: the signed request without its body, which holds the invitation's
+ * code. Of the body the signed digest is left, from which 128 random bits can't be guessed.
+ */
+export function embedEnrolment(request: ReceivedRequest, components: readonly string[]): EmbeddedRequest {
+  return { ...embedRequest(request, components), body: null };
+}
+
+/**
  * Checks an embedded request again: signature, key id, body digest, and that nothing unsigned rides along. As of the moment
  * of signing: whether the broker took it in time is the broker's word. Throws `audit_invalid`.
  */
 export function verifyEmbedded(embedded: EmbeddedRequest): void {
+  const { body } = embedded;
+  verifyAs(embedded, REQUEST_TAG, body === null ? undefined : Buffer.from(body, 'base64url'));
+}
+
+/** The same for what {@link embedEnrolment} made: a signature for no other purpose than enrolling, over a body not given. */
+export function verifyEnrolment(embedded: EmbeddedRequest): void {
+  verifyAs(embedded, ENROLL_TAG, 'withheld');
+}
+
+function verifyAs(embedded: EmbeddedRequest, tag: string, body: Uint8Array | 'withheld' | undefined): void {
   try {
     const { headers, body: encoded, publicKey, method, authority, path, query } = embedded;
     const parsed = parseSignature(headers);
     const signed = [...SIGNATURE_FIELDS, ...parsed.components];
-    const body = encoded === null ? undefined : Buffer.from(encoded, 'base64url');
     if (
       parsed.keyId !== keyThumbprint(publicKey) ||
       !Object.keys(headers).every((name) => signed.includes(name)) ||
-      (body !== undefined && body.toString('base64url') !== encoded)
+      encoded !== (body instanceof Uint8Array ? Buffer.from(body).toString('base64url') : null)
     ) {
       throw new AppError('audit_invalid', 'the embedded request holds more than was signed');
     }
     verifySignature({
       ...{ method, authority, path, query, headers, body, parsed },
       publicKey: parsePublicKey(publicKey),
-      tag: parsed.tag,
+      tag,
       nowMs: parsed.createdSeconds * 1000,
     });
   } catch (cause) {

@@ -1,4 +1,5 @@
 import { AppError } from '../protocol/errors.ts';
+import { verifyEmbedded, verifyEnrolment } from './embedded.ts';
 import type { AuditEntry, EmbeddedRequest } from './entry.ts';
 import { isRecord, isText } from './json-shape.ts';
 
@@ -12,12 +13,27 @@ export class EnrolledDevices {
   readonly #byKey = new Map<string, Enrolment>();
   readonly #devices = new Set<string>();
 
+  /** Takes the next entry. Throws `audit_invalid` for a request that its device did not sign, or was not enrolled to sign. */
+  take(entry: AuditEntry): void {
+    const { embedded } = entry;
+    if (entry.event === 'device.enrolled') {
+      const publicKey = this.#enrol(entry);
+      // After the key was noted: what the device signs later is judged by itself.
+      if (embedded?.publicKey !== publicKey) {
+        throw new AppError('audit_invalid', 'the enrolment is not proven by the key that it enrols');
+      }
+      verifyEnrolment(embedded);
+    } else if (embedded !== undefined) {
+      this.#requireActor(entry, embedded);
+      verifyEmbedded(embedded);
+    }
+  }
+
   /**
-   * Takes note of a `device.enrolled` entry; other entries pass. Throws `audit_invalid` where it doesn't say whose device
-   * and which key it is, or where it would give a device another key, or a key another device.
+   * Notes the device and gives its key. Throws `audit_invalid` where the entry doesn't say whose device and which key it
+   * is, or where it would give a device another key, or a key another device.
    */
-  enrol({ event, actor, subject, data }: AuditEntry): void {
-    if (event !== 'device.enrolled') return;
+  #enrol({ actor, subject, data }: AuditEntry): string {
     const device = actor.kind === 'device' ? actor.id : (actor.device ?? subject?.device);
     const user = actor.kind === 'user' ? actor.id : subject?.user;
     const publicKey = isRecord(data) ? data.publicKey : undefined;
@@ -29,13 +45,14 @@ export class EnrolledDevices {
     }
     this.#byKey.set(publicKey, { device, user });
     this.#devices.add(device);
+    return publicKey;
   }
 
   /**
    * Returns if the key of the embedded request was enrolled, and belongs to the entry's actor where that is a user or a
    * device. Throws `audit_invalid` else.
    */
-  requireActor({ actor }: AuditEntry, { publicKey }: EmbeddedRequest): void {
+  #requireActor({ actor }: AuditEntry, { publicKey }: EmbeddedRequest): void {
     const enrolment = this.#byKey.get(publicKey);
     if (enrolment === undefined) {
       throw new AppError(

@@ -6,8 +6,9 @@ import { hasExactly, isInstant, isOptional, isRecord, isText, isTextRecord, isWh
  * One entry of the audit log. Its bytes are the canonical JSON (RFC 8785) of exactly these members; their leaf hash is what
  * the tree, the receipts and the export carry. No secret ever goes into an entry.
  *
- * `device.enrolled` is read by the offline verifier: its actor is the new device's person (`{kind: 'user', id, device}`) and
- * `data.publicKey` the device's signing key as text. Every later embedded request must be signed by a key enrolled so.
+ * `device.enrolled` is read by the offline verifier: its actor is the new device's person (`{kind: 'user', id, device}`),
+ * `data.publicKey` the device's signing key as text, and the embedded request, signed by that key, proves that the device
+ * held it. Every later embedded request must be signed by a key enrolled so.
  */
 export type AuditEntry = {
   readonly v: 1;
@@ -43,7 +44,7 @@ export type EmbeddedRequest = {
   readonly query: string;
   /** Those that the signature covers or consists of, by lower-case name. */
   readonly headers: Readonly<Record<string, string>>;
-  /** base64url. */
+  /** base64url. Null where there was none, and in an enrolment, whose body holds the invitation's code. */
   readonly body: string | null;
   /** The device's signing key, as text (`ed25519:…`, `p256:…`). */
   readonly publicKey: string;

@@ -1,7 +1,6 @@
 import type { Checkpoint } from './checkpoint.ts';
-import { verifyEmbedded } from './embedded.ts';
 import { EnrolledDevices } from './enrolled-devices.ts';
-import type { AuditEntry, EmbeddedRequest } from './entry.ts';
+import type { AuditEntry } from './entry.ts';
 import { detailOf, Evidence, type EvidenceOptions } from './evidence.ts';
 import { type ExportHeader, type ExportLine, parseHeader, parseLine } from './export.ts';
 import { RootBuilder } from './merkle.ts';
@@ -29,7 +28,7 @@ export type { Problem, ProblemKind, VerifyReport } from './report.ts';
  *   renumbered and hashed again: as above.
  * - The tail cut off: the checkpoint line promises more entries: `dropped`. The checkpoint line cut off: `malformed`.
  * - A request that its device did not sign as it stands, a device that the log had not enrolled before, a device of
- *   someone else than the actor: `bad-signature`, with the index.
+ *   someone else than the actor, an enrolment that its own key did not sign: `bad-signature`, with the index.
  * - A checkpoint that the log's key did not sign, for another log, or for another content: `checkpoint-mismatch`.
  *
  * What only an outside checkpoint shows (one that a client or an auditor kept; `checkpoint`):
@@ -40,20 +39,16 @@ export type { Problem, ProblemKind, VerifyReport } from './report.ts';
  *
  * What is not shown by any of this: that what the broker decided was right, that it logged everything it did (receipts
  * and the targets' own logs show that), that an embedded request was fresh when it was taken or that its device was not
- * revoked then.
+ * revoked then. Of an enrolment the signed body is not kept, since it holds the invitation's code: that its key was there
+ * is shown, the device's name and sealing key are the broker's word.
  *
  * Trust: keys in the file's header are hints. Without a pinned log key (`logPublicKey`) everything could have been
  * made up by anyone, which the report says as `logKey: 'from the file'`.
  */
-export interface VerifyOptions extends EvidenceOptions {
-  /** Checks one embedded request in place of {@link verifyEmbedded}; throws if it doesn't hold. */
-  readonly verifyEmbedded?: ((embedded: EmbeddedRequest) => void) | undefined;
-}
-
 /** Throws `audit_invalid` for what is no export at all or has unreadable lines; everything else is in the report. */
 export async function verifyExport(
   lines: AsyncIterable<string>,
-  options: VerifyOptions = {},
+  options: EvidenceOptions = {},
 ): Promise<VerifyReport> {
   let check: ExportCheck | undefined;
   for await (const line of lines) {
@@ -67,7 +62,7 @@ export async function verifyExport(
 
 class ExportCheck {
   readonly #header: ExportHeader;
-  readonly #options: VerifyOptions;
+  readonly #options: EvidenceOptions;
   readonly #evidence: Evidence;
   readonly #problems: Problem[] = [];
   readonly #sequence = new EntrySequence();
@@ -76,7 +71,7 @@ class ExportCheck {
   #entries = 0;
   #own: Checkpoint | 'bad' | undefined;
 
-  constructor(header: ExportHeader, options: VerifyOptions) {
+  constructor(header: ExportHeader, options: EvidenceOptions) {
     this.#header = header;
     this.#options = options;
     this.#evidence = new Evidence(header, options, (...problem) => this.#report(...problem));
@@ -144,12 +139,8 @@ class ExportCheck {
   }
 
   #checkSigner(index: number, entry: AuditEntry): void {
-    const { embedded } = entry;
     try {
-      this.#devices.enrol(entry);
-      if (embedded === undefined) return;
-      this.#devices.requireActor(entry, embedded);
-      (this.#options.verifyEmbedded ?? verifyEmbedded)(embedded);
+      this.#devices.take(entry);
     } catch (error) {
       this.#report(index, 'bad-signature', detailOf(error));
     }

@@ -3,7 +3,7 @@
  * the reason. The authority that is verified is the broker's own, whatever Host a proxy or an attacker sends.
  */
 import type { KeyObject } from 'node:crypto';
-import { embedRequest } from '../audit/embedded.ts';
+import { embedEnrolment, embedRequest } from '../audit/embedded.ts';
 import type { Person } from '../catalogue/types.ts';
 import { AppError } from '../protocol/errors.ts';
 import { parsePublicKey } from '../protocol/keys.ts';
@@ -18,6 +18,7 @@ import {
 } from '../protocol/signature.ts';
 import type { DeviceRow } from '../store/rows.ts';
 import type { Store, Tx } from '../store/store.ts';
+import type { EmbeddedRequest } from './audit-log.ts';
 import type { Caller } from './caller.ts';
 import type { CurrentRules } from './rules.ts';
 
@@ -75,7 +76,7 @@ export async function authenticateEnrollment(
   request: IncomingRequest,
   signingKey: string,
   deps: { authority: string; nowMs: number },
-): Promise<{ keyId: string; claim(tx: Tx): Promise<void> }> {
+): Promise<{ embedded: EmbeddedRequest; claim(tx: Tx): Promise<void> }> {
   const parsed = explain(() => parseSignature(request.headers));
   verify(request, parsed, {
     publicKey: signingKey,
@@ -83,7 +84,9 @@ export async function authenticateEnrollment(
     tag: ENROLL_TAG,
     nowMs: deps.nowMs,
   });
-  return { keyId: parsed.keyId, claim: (tx) => claimNonce(tx, parsed) };
+  const received = { ...request, authority: deps.authority, publicKey: signingKey };
+  const embedded = embedEnrolment(received, parsed.components);
+  return { embedded, claim: (tx) => claimNonce(tx, parsed) };
 }
 
 function verify(

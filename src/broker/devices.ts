@@ -35,7 +35,8 @@ export interface Devices {
   refuseGuessing(source: string): Promise<void>;
   /** A wrong guess, in a transaction of its own: the one that failed is gone. */
   countGuess(source: string): Promise<void>;
-  enroll(tx: Tx, body: Enroll): Promise<{ ref: string; audit: AuditRow }>;
+  /** `embedded` proves that the device holds the key it brings. */
+  enroll(tx: Tx, body: Enroll, embedded: EmbeddedRequest): Promise<{ ref: string; audit: AuditRow }>;
   revoke(tx: Tx, by: { actor: Actor; embedded?: EmbeddedRequest }, device: DeviceRow): Promise<AuditRow>;
 }
 
@@ -88,7 +89,7 @@ export function createDevices(
       await store.write(async (tx) => tx.countAttempt(`enroll:${source}`, GUESS_WINDOW_MS, await tx.now()));
     },
 
-    async enroll(tx, body) {
+    async enroll(tx, body, embedded) {
       parsePublicKey(body.sealingKey);
       const nowMs = await tx.now();
       const id = createId('dev', nowMs);
@@ -134,6 +135,7 @@ export function createDevices(
           keystore: body.keystore,
           invitedBy: invite.createdBy,
         },
+        embedded,
       });
       return { ref: id, audit };
     },

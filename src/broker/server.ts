@@ -166,14 +166,14 @@ function registerOpenRoutes(app: FastifyInstance, deps: ServerDeps, modules: Mod
     async (request) => {
       const body = request.body as m.Enroll;
       await modules.devices.refuseGuessing(request.ip);
-      const { claim } = await authenticateEnrollment(incoming(request), body.signingKey, {
+      const { claim, embedded } = await authenticateEnrollment(incoming(request), body.signingKey, {
         authority,
         nowMs: await store.now(),
       });
       const { ref, audit } = await store
         .write(async (tx) => {
           await claim(tx);
-          return modules.devices.enroll(tx, body);
+          return modules.devices.enroll(tx, body, embedded);
         })
         .catch(async (error: unknown) => {
           if (isAppError(error, 'invite_invalid')) await modules.devices.countGuess(request.ip);

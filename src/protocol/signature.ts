@@ -168,7 +168,8 @@ export interface VerifySignatureOptions {
   path: string;
   query: string;
   headers: HeaderFields;
-  body: Uint8Array | undefined;
+  /** `withheld`: there was one, and only its digest is known. Then the signature proves who signed, not what. */
+  body: Uint8Array | 'withheld' | undefined;
   parsed: ParsedSignature;
   publicKey: KeyObject;
   /** What this endpoint's signatures are for; one made for another purpose is refused. */
@@ -188,20 +189,23 @@ export function verifySignature(request: VerifySignatureOptions): void {
   refuseUnless(parsed.expiresSeconds * 1000 > request.nowMs, 'expired');
   refuseUnless(parsed.alg === algOfKey(publicKey), 'algorithm');
   refuseUnless(isSigned(baseOf(request), parsed.signature, publicKey), 'signature');
-  refuseUnless(!hasBody(body) || isContentDigest(headers['content-digest'], body), 'digest');
+  refuseUnless(
+    body === 'withheld' || !hasBody(body) || isContentDigest(headers['content-digest'], body),
+    'digest',
+  );
 }
 
 function refuseUnless(holds: boolean, reason: SignatureErrorReason): void {
   if (!holds) throw new SignatureError(reason);
 }
 
-function requiredComponents(headers: HeaderFields, body: Uint8Array | undefined): string[] {
+function requiredComponents(headers: HeaderFields, body: Uint8Array | 'withheld' | undefined): string[] {
   const components: string[] = SIGNED_COMPONENTS.filter((name) => name.startsWith('@') || hasBody(body));
   if (headers[IDEMPOTENCY_KEY] !== undefined) components.push(IDEMPOTENCY_KEY);
   return components;
 }
 
-function hasBody(body: Uint8Array | undefined): body is Uint8Array {
+function hasBody<Body extends Uint8Array | 'withheld'>(body: Body | undefined): body is Body {
   return body !== undefined && body.length > 0;
 }
 

@@ -1,6 +1,6 @@
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { formatCheckpoint } from '../../src/audit/checkpoint.ts';
-import { embedRequest } from '../../src/audit/embedded.ts';
+import { embedEnrolment, embedRequest, type ReceivedRequest } from '../../src/audit/embedded.ts';
 import {
   type AuditActor,
   type AuditEntry,
@@ -11,7 +11,7 @@ import { readLines, writeExport } from '../../src/audit/export.ts';
 import { leafHash, RootBuilder } from '../../src/audit/merkle.ts';
 import { createReceipt, type Receipt } from '../../src/audit/receipt.ts';
 import { algOfKey, formatPublicKey, keyThumbprint, rawPublicKey } from '../../src/protocol/keys.ts';
-import { parseSignature, signRequest } from '../../src/protocol/signature.ts';
+import { ENROLL_TAG, parseSignature, REQUEST_TAG, signRequest } from '../../src/protocol/signature.ts';
 
 export const ORIGIN = 'oncall.example.com/audit';
 const START_MS = Date.UTC(2026, 0, 2, 2, 14);
@@ -48,6 +48,27 @@ export async function signedRequest(
   named = key,
 ): Promise<EmbeddedRequest> {
   const url = new URL('https://oncall.example.com/v1/requests?dry=no');
+  const request = await received(url, key, body, REQUEST_TAG, seconds, named);
+  return embedRequest(request, componentsOf(request));
+}
+
+export const CODE = 'c0de0fthe1nv1tat10n0000000';
+
+/** What proves that the key was there when it was enrolled; `tag` is what the signature was made for. */
+export async function enrolment(key: KeyPair, tag: string = ENROLL_TAG): Promise<EmbeddedRequest> {
+  const url = new URL('https://oncall.example.com/v1/enroll');
+  const request = await received(url, key, { secret: CODE, signingKey: key.publicKey }, tag);
+  return embedEnrolment(request, componentsOf(request));
+}
+
+async function received(
+  url: URL,
+  key: KeyPair,
+  body: object,
+  tag: string,
+  seconds = 0,
+  named = key,
+): Promise<ReceivedRequest> {
   const bytes = Buffer.from(JSON.stringify(body));
   const own = { 'content-type': 'application/json', 'idempotency-key': 'key-0001' };
   const headers = await signRequest({
@@ -59,14 +80,14 @@ export async function signedRequest(
     alg: algOfKey(key.privateKey),
     createdSeconds: START_MS / 1000 + seconds,
     nonce: `nonce-of-the-sample-${seconds}`,
-    tag: 'oncall-request',
+    tag,
     sign: (base) =>
       sign(key.privateKey.asymmetricKeyType === 'ec' ? 'sha256' : null, base, {
         key: key.privateKey,
         dsaEncoding: 'ieee-p1363',
       }),
   });
-  const received = {
+  return {
     method: 'POST',
     authority: url.host,
     path: url.pathname,
@@ -75,7 +96,10 @@ export async function signedRequest(
     body: bytes,
     publicKey: key.publicKey,
   };
-  return embedRequest(received, parseSignature(headers).components);
+}
+
+function componentsOf({ headers }: ReceivedRequest): readonly string[] {
+  return parseSignature(headers).components;
 }
 
 type Draft = Pick<AuditEntry, 'event' | 'actor' | 'data'> & Partial<AuditEntry>;
@@ -143,12 +167,21 @@ export const alice: AuditActor = { kind: 'user', id: 'alice', device: 'dev_alice
 export const bob: AuditActor = { kind: 'user', id: 'bob', device: 'dev_bob' };
 const broker: AuditActor = { kind: 'broker', id: 'broker' };
 
+export async function enrolled(actor: AuditActor, key: KeyPair): Promise<Draft> {
+  return {
+    event: 'device.enrolled',
+    actor,
+    data: { publicKey: key.publicKey },
+    embedded: await enrolment(key),
+  };
+}
+
 /** 0–1: two devices enrolled. 2: broker. 3–4: signed by alice and bob. 5 on: broker entries, to `count`. */
 export async function sampleLog(count = 20) {
   const log = new SampleLog();
   const keys = { alice: ed25519(), bob: p256() };
-  log.add({ event: 'device.enrolled', actor: alice, data: { publicKey: keys.alice.publicKey } });
-  log.add({ event: 'device.enrolled', actor: bob, data: { publicKey: keys.bob.publicKey } });
+  log.add(await enrolled(alice, keys.alice));
+  log.add(await enrolled(bob, keys.bob));
   log.add({ event: 'broker.started', actor: broker, data: { version: '0.1.0' } });
   log.add({
     event: 'request.created',

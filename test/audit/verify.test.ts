@@ -2,15 +2,19 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { formatCheckpoint } from '../../src/audit/checkpoint.ts';
 import { type AuditEntry, encodeEntry } from '../../src/audit/entry.ts';
+import type { EvidenceOptions } from '../../src/audit/evidence.ts';
 import { MAX_LINE_BYTES } from '../../src/audit/export.ts';
 import { leafHash } from '../../src/audit/merkle.ts';
 import { createReceipt } from '../../src/audit/receipt.ts';
 import { MAX_PROBLEMS } from '../../src/audit/report.ts';
-import { type VerifyOptions, verifyExport } from '../../src/audit/verify.ts';
+import { verifyExport } from '../../src/audit/verify.ts';
 import {
   alice,
   bob,
+  CODE,
   ed25519,
+  enrolled,
+  enrolment,
   noteSigner,
   ORIGIN,
   SampleLog,
@@ -25,11 +29,11 @@ const lines = await log.lines();
 const HEADER = 1;
 const LAST = lines.length - 1;
 
-const verify = (changed: readonly string[], options: VerifyOptions = {}) =>
+const verify = (changed: readonly string[], options: EvidenceOptions = {}) =>
   verifyExport(stream(changed), { ...log.pins, ...options });
 
 /** The kinds and places of what was found. */
-async function found(changed: readonly string[], options: VerifyOptions = {}) {
+async function found(changed: readonly string[], options: EvidenceOptions = {}) {
   const { problems } = await verify(changed, options);
   return problems.map(({ index, kind }) => ({ index, kind }));
 }
@@ -344,41 +348,77 @@ describe('embedded requests', () => {
   });
 
   test('cannot be helped by enrolling a key or a device twice', async () => {
-    const enrol = (actor: typeof alice, publicKey: string) =>
-      foundWith({ event: 'device.enrolled', actor, data: { publicKey }, embedded: undefined }, 2);
+    const enrol = async (actor: typeof alice, key = ed25519()) => foundWith(await enrolled(actor, key), 2);
     const again = { index: 2, kind: 'bad-signature' };
-    expect(await enrol(alice, ed25519().publicKey)).toEqual([again]);
-    expect(await enrol({ kind: 'user', id: 'mallory', device: 'dev_m' }, keys.alice.publicKey)).toEqual([
-      again,
-    ]);
-    expect(await enrol({ kind: 'user', id: 'carol', device: 'dev_carol' }, ed25519().publicKey)).toEqual([]);
-    expect(await enrol({ kind: 'user', id: 'carol' }, ed25519().publicKey)).toEqual([again]);
+    expect(await enrol(alice)).toEqual([again]);
+    expect(await enrol({ kind: 'user', id: 'mallory', device: 'dev_m' }, keys.alice)).toEqual([again]);
+    expect(await enrol({ kind: 'user', id: 'carol', device: 'dev_carol' })).toEqual([]);
+    expect(await enrol({ kind: 'user', id: 'carol' })).toEqual([again]);
   });
 
-  test('that prove an enrolment are checked against the very key that it enrols', async () => {
-    const carol = ed25519();
-    const enrolment = {
-      event: 'device.enrolled',
-      actor: { kind: 'user', id: 'carol', device: 'dev_carol' },
-      data: { publicKey: carol.publicKey },
-    } as const;
-    expect(await foundWith({ ...enrolment, embedded: await signedRequest(carol, {}) }, 2)).toEqual([]);
-    expect(await foundWith({ ...enrolment, embedded: await signedRequest(keys.alice, {}) }, 2)).toEqual([
-      { index: 2, kind: 'bad-signature' },
-    ]);
+  test('for enrolling prove nothing else, and others nothing about an enrolment', async () => {
+    expect(await foundWith({ embedded: await enrolment(keys.alice) })).toEqual(bad);
+    const request = await signedRequest(keys.alice, {});
+    expect(await foundWith({ embedded: { ...request, body: null } })).toEqual(bad);
+  });
+});
+
+describe('the proof of an enrolment', () => {
+  const carol = ed25519();
+  const actor = { kind: 'user', id: 'carol', device: 'dev_carol' } as const;
+  const bad = [{ index: 0, kind: 'bad-signature' }];
+
+  /** A log whose first entry enrols carol so; then she asks for something. */
+  async function foundWith(change: Partial<AuditEntry>, signer = carol) {
+    const other = new SampleLog(log.logKey, log.identityKey);
+    other.add({ ...(await enrolled(actor, carol)), ...change });
+    const embedded = await signedRequest(signer, { targets: [] }, 1);
+    other.add({ event: 'request.created', actor, data: null, embedded });
+    return found(await other.lines());
+  }
+
+  test('holds without the invitation’s code, which the log does not have', async () => {
+    expect(await foundWith({})).toEqual([]);
+    expect(lines.join('\n')).toContain('/v1/enroll');
+    for (const encoding of ['utf8', 'base64url', 'base64', 'hex'] as const)
+      expect(lines.join('\n')).not.toContain(Buffer.from(CODE).toString(encoding).replace(/=+$/, ''));
   });
 
-  test('are handed to the verifier that was passed in', async () => {
-    const seen: string[] = [];
-    await verify(lines, { verifyEmbedded: ({ publicKey }) => void seen.push(publicKey) });
-    expect(seen).toEqual([keys.alice.publicKey, keys.bob.publicKey]);
-    const refuse = () => {
-      throw new Error('no');
-    };
-    expect(await found(lines, { verifyEmbedded: refuse })).toEqual([
-      { index: 3, kind: 'bad-signature' },
-      { index: 4, kind: 'bad-signature' },
-    ]);
+  test('fails with another key, even one whose owner signed', async () => {
+    const mallory = ed25519();
+    expect(await foundWith({ data: { publicKey: mallory.publicKey } }, mallory)).toEqual(bad);
+    expect(await foundWith({ embedded: await enrolment(mallory) })).toEqual(bad);
+    const { headers } = await enrolment(mallory);
+    const dressed = { ...(await enrolment(carol)), headers };
+    expect(await foundWith({ embedded: dressed })).toEqual(bad);
+  });
+
+  test('fails with anything changed that was signed, or added that was not', async () => {
+    const proof = await enrolment(carol);
+    const { headers } = proof;
+    const { 'content-digest': _digest, ...undigested } = headers;
+    const flipped = headers.signature!.replace(/:(.)/, (_, first) => (first === 'A' ? ':B' : ':A'));
+    const otherDigest = (await signedRequest(carol, {})).headers['content-digest']!;
+    for (const change of [
+      { method: 'PUT' },
+      { authority: 'evil.example.com' },
+      { path: '/v1/requests' },
+      { query: 'a=b' },
+      { body: '' },
+      { body: Buffer.from('{}').toString('base64url') },
+      { headers: undigested },
+      { headers: {} },
+      { headers: { ...headers, signature: flipped } },
+      { headers: { ...headers, 'content-digest': otherDigest } },
+      { headers: { ...headers, 'x-forwarded-for': '10.0.0.1' } },
+    ])
+      expect(await foundWith({ embedded: { ...proof, ...change } }), JSON.stringify(change)).toEqual(bad);
+  });
+
+  test('fails where it was taken out, or the signature was made for something else', async () => {
+    expect(await foundWith({ embedded: undefined })).toEqual(bad);
+    expect(await foundWith({ embedded: await enrolment(carol, 'oncall') })).toEqual(bad);
+    expect(await foundWith({ embedded: await signedRequest(carol, {}) })).toEqual(bad);
   });
 });
 

@@ -1,10 +1,13 @@
-import { verify } from 'node:crypto';
+import { createHash, verify } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { verifyEnrolment } from '../../src/audit/embedded.ts';
+import type { AuditEntry } from '../../src/audit/entry.ts';
 import { parsePublicKey } from '../../src/protocol/keys.ts';
 import type { Me } from '../../src/protocol/messages.ts';
 import { parseInstant, timeStatement } from '../../src/protocol/time.ts';
 import { enrolled, type Sent, send, TestDevice } from '../support/device.ts';
 import { type Installation, install } from '../support/installation.ts';
+import { readLog } from '../support/one-life.ts';
 
 let installation: Installation;
 let ana: TestDevice;
@@ -208,6 +211,24 @@ describe('an invitation', () => {
       (await new TestDevice(installation.url).enroll(invitation, { signingKey: other.signingKey })).status,
     ).toBe(401);
     expect((await other.enroll(invitation)).status).toBe(200);
+  });
+
+  it('leaves in the log the proof that its device held the key, and nothing of its code', async () => {
+    const invitation = await installation.invite('ben');
+    const device = new TestDevice(installation.url);
+    expect((await device.enroll(invitation)).status).toBe(200);
+    const texts = (await readLog(dora)).map(({ entry }) => entry);
+    const entries = texts.map((text) => JSON.parse(text) as AuditEntry);
+    const entry = entries.find(
+      ({ event, subject }) => event === 'device.enrolled' && subject?.device === device.id,
+    );
+    expect(entry?.embedded).toMatchObject({ path: '/v1/enroll', body: null, publicKey: device.signingKey });
+    verifyEnrolment(entry!.embedded!);
+
+    const secret = new URL(invitation).hash.slice(1).split('-')[0]!;
+    const hash = createHash('sha256').update(secret.toLowerCase()).digest();
+    const forms = [secret, ...(['hex', 'base64', 'base64url'] as const).map((form) => hash.toString(form))];
+    for (const form of forms) expect(texts.join('\n').toLowerCase()).not.toContain(form.toLowerCase());
   });
 
   it('that was answered into the void is answered again to the same key', async () => {
