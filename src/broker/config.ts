@@ -1,7 +1,8 @@
 /** broker.yaml: where this broker listens, what it is called, where it keeps things. Strict: unknown keys are refused. */
+import { isIP } from 'node:net';
 import { isAbsolute, join } from 'node:path';
 import { readFields } from '../catalogue/fields.ts';
-import { Reader } from '../catalogue/read.ts';
+import { quote, Reader } from '../catalogue/read.ts';
 import type { Finding, SecretRef } from '../catalogue/types.ts';
 
 export interface BrokerConfig {
@@ -17,6 +18,8 @@ export interface BrokerConfig {
   catalogueFile: string;
   policiesDirectory: string;
   limits: { requestsPerSecond: number; maxConnections: number };
+  /** Addresses and networks (CIDR) of proxies whose X-Forwarded-For is believed. */
+  trustedProxies: readonly string[];
   logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
 
@@ -31,6 +34,7 @@ const TOP = [
   'catalogue',
   'policies',
   'limits',
+  'trustedProxies',
   'logLevel',
 ];
 
@@ -89,6 +93,10 @@ export function parseBrokerConfig(
       maxConnections: fields?.integer('maxConnections', 1, 1_000_000)?.value ?? 2000,
     };
   })?.value ?? { requestsPerSecond: 200, maxConnections: 2000 };
+  const trustedProxies = root.texts('trustedProxies').map(({ value, node }) => {
+    if (!isNetwork(value)) reader.error(node, `${quote(value)} is no network`, 'write it as 10.0.0.0/24');
+    return value;
+  });
   const logLevel = root.choice('logLevel', ['debug', 'info', 'warn', 'error'])?.value ?? 'info';
 
   if (
@@ -111,6 +119,7 @@ export function parseBrokerConfig(
       catalogueFile: inside(root.text('catalogue')?.value ?? 'catalogue.yaml'),
       policiesDirectory: inside(root.text('policies')?.value ?? 'policies'),
       limits,
+      trustedProxies,
       logLevel,
     },
     findings: reader.findings,
@@ -155,6 +164,14 @@ function isBase(text: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** An address or CIDR. Never everybody: then each client would choose its own address. */
+function isNetwork(text: string): boolean {
+  const [, address = '', prefix] = /^([0-9a-fA-F:.]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
+  const family = isIP(address);
+  if (prefix === undefined || family === 0) return family !== 0;
+  return Number(prefix) >= 1 && Number(prefix) <= (family === 4 ? 32 : 128);
 }
 
 function splitListen(text: string): { host: string; port: number } | undefined {

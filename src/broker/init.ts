@@ -84,8 +84,11 @@ store:
   sqlite: oncall.db
 
 limits:
-  requestsPerSecond: 200 # from one address
+  requestsPerSecond: 200 # from each device, and from one address what no device has signed
   maxConnections: 2000
+
+# Load balancers in front: their X-Forwarded-For says whose address counts. From anybody else it is ignored.
+#   trustedProxies: [10.0.0.0/24]
 
 logLevel: info
 `;

@@ -1,7 +1,12 @@
-/** A token bucket for each source address: bursts are fine, floods are not. Memory is bounded; the oldest are forgotten. */
+/**
+ * A token bucket for each source, an address or a device: bursts are fine, floods are not. Memory is bounded; the oldest are
+ * forgotten.
+ */
 export interface RateLimit {
   /** False when this source has used up its share. */
   take(source: string, nowMs: number): boolean;
+  /** What was taken turned out to be another source's. */
+  giveBack(source: string): void;
 }
 
 const MOST_SOURCES = 10_000;
@@ -19,6 +24,10 @@ export function createRateLimit(perSecond: number, burst = perSecond * 5): RateL
         if (oldest !== undefined) buckets.delete(oldest);
       }
       return refilled >= 1;
+    },
+    giveBack(source) {
+      const bucket = buckets.get(source);
+      if (bucket) bucket.tokens = Math.min(burst, bucket.tokens + 1);
     },
   };
 }

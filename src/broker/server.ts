@@ -1,4 +1,5 @@
 /** The HTTP server: what is open to everybody, what every reply has in common, and the limits. */
+import { isIP } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import fastify, { type FastifyInstance, type FastifyRequest, type RouteOptions } from 'fastify';
 import type { Logger } from 'pino';
@@ -45,6 +46,7 @@ export function createServer(deps: ServerDeps, modules: Modules): FastifyInstanc
     requestTimeout: TIMEOUTS.requestTimeout,
     keepAliveTimeout: 65_000,
     routerOptions: { maxParamLength: 200 },
+    ...(config.trustedProxies.length > 0 && { trustProxy: [...config.trustedProxies] }),
     genReqId: () => createId('cor', Date.now()),
     ajv: {
       customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false, allErrors: false },
@@ -62,11 +64,9 @@ export function createServer(deps: ServerDeps, modules: Modules): FastifyInstanc
     done(null, undefined);
   });
 
-  const rate = createRateLimit(config.limits.requestsPerSecond);
+  const addresses = createRateLimit(config.limits.requestsPerSecond);
   app.addHook('onRequest', async (request) => {
-    if (!rate.take(request.ip, performance.now())) {
-      throw new AppError('rate_limited', 'too many requests', { hint: 'slow down and try again' });
-    }
+    requireShare(addresses.take(sourceOf(request), performance.now()));
   });
 
   app.addHook('onResponse', async (request, reply) => {
@@ -109,9 +109,28 @@ export function createServer(deps: ServerDeps, modules: Modules): FastifyInstanc
   });
   registerOpenRoutes(app, deps, modules);
   registerRoutes({ ...deps, app }, modules);
+  // After the routes' own hook, which authenticates. What a device signed is the device's to answer for, not its address's:
+  // colleagues behind one address don't use up each other's share.
+  const devices = createRateLimit(config.limits.requestsPerSecond);
+  app.addHook('preValidation', async (request) => {
+    if (!request.authenticated) return;
+    addresses.giveBack(sourceOf(request));
+    requireShare(devices.take(request.authenticated.caller.device.id, performance.now()));
+  });
   const document = openApiOf(routes, deps.version, config.publicUrl.href);
   app.get('/openapi.json', async () => document);
   return app;
+}
+
+function requireShare(isLeft: boolean): void {
+  if (isLeft) return;
+  throw new AppError('rate_limited', 'too many requests', { hint: 'slow down and try again' });
+}
+
+/** The client's address: the peer's, unless the peer is a trusted proxy that names another. */
+function sourceOf({ ip, socket }: FastifyRequest): string {
+  // Attacker-controlled: a proxy may pass on what is no address at all.
+  return isIP(ip) === 0 ? (socket.remoteAddress ?? '') : ip;
 }
 
 function registerOpenRoutes(app: FastifyInstance, deps: ServerDeps, modules: Modules): void {
@@ -165,7 +184,7 @@ function registerOpenRoutes(app: FastifyInstance, deps: ServerDeps, modules: Mod
     },
     async (request) => {
       const body = request.body as m.Enroll;
-      await modules.devices.refuseGuessing(request.ip);
+      await modules.devices.refuseGuessing(sourceOf(request));
       const { claim, embedded } = await authenticateEnrollment(incoming(request), body.signingKey, {
         authority,
         nowMs: await store.now(),
@@ -176,7 +195,7 @@ function registerOpenRoutes(app: FastifyInstance, deps: ServerDeps, modules: Mod
           return modules.devices.enroll(tx, body, embedded);
         })
         .catch(async (error: unknown) => {
-          if (isAppError(error, 'invite_invalid')) await modules.devices.countGuess(request.ip);
+          if (isAppError(error, 'invite_invalid')) await modules.devices.countGuess(sourceOf(request));
           throw error;
         });
       const { device, head } = await store.read(async (tx) => ({

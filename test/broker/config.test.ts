@@ -27,6 +27,7 @@ describe('broker.yaml', () => {
       catalogueFile: '/srv/oncall/catalogue.yaml',
       policiesDirectory: '/srv/oncall/policies',
       limits: { requestsPerSecond: 200, maxConnections: 2000 },
+      trustedProxies: [],
       logLevel: 'info',
     });
     expect(config?.publicUrl.host).toBe('broker.example:7443');
@@ -37,6 +38,11 @@ describe('broker.yaml', () => {
     ['a name', line('listen', 'localhost:80'), { host: 'localhost', port: 80 }],
   ])('takes %s to listen on', (_name, text, listen) => {
     expect(parse(text).config?.listen).toEqual(listen);
+  });
+
+  it('takes addresses and networks of proxies', () => {
+    const { config } = parse(`${GOOD}trustedProxies: [192.0.2.1, 10.0.0.0/24, "2001:db8::/32"]\n`);
+    expect(config?.trustedProxies).toEqual(['192.0.2.1', '10.0.0.0/24', '2001:db8::/32']);
   });
 
   it('takes a PostgreSQL store whose address is kept elsewhere', () => {
@@ -72,6 +78,10 @@ describe('broker.yaml', () => {
     ['a secret from two places', line('store', '{ postgres: { file: a, env: B } }'), 'connection URL', ''],
     ['plain HTTP on every address', `${GOOD}tls: false\n`, 'loopback only', 'tls: true'],
     ['a limit of none', `${GOOD}limits: { maxConnections: 0 }\n`, 'maxConnections', ''],
+    ['everybody as a proxy', `${GOOD}trustedProxies: [0.0.0.0/0]\n`, 'no network', '10.0.0.0/24'],
+    ['a proxy by name', `${GOOD}trustedProxies: [loopback]\n`, 'no network', '10.0.0.0/24'],
+    ['a network too narrow', `${GOOD}trustedProxies: ["::1/129"]\n`, 'no network', '10.0.0.0/24'],
+    ['a proxy outside a list', `${GOOD}trustedProxies: 10.0.0.1\n`, 'list', ''],
     ['a log level of its own', `${GOOD}logLevel: loud\n`, 'logLevel', 'info'],
   ])('with %s is refused, with the place and what to do', (_name, text, message, hint) => {
     const { config, findings } = parse(text);
