@@ -132,7 +132,7 @@ async function checkQuarantine(session: TargetSession, settings: PostgresSetting
     return missing(
       name,
       `${settings.broker.user} cannot give objects to ${role}`,
-      fixes.quarantineGrant(settings),
+      fixes.quarantineGrant(settings, session.version),
     );
   }
   return fulfilled(name, role);

@@ -5,13 +5,14 @@
 import type { PostgresSettings, Resource } from '../catalogue/types.ts';
 import type { TargetGuide } from './issuer.ts';
 import { postgresSettings, quoteName, quoteText } from './postgres-connection.ts';
+import { membership, NARROW_VERSION } from './postgres-sql.ts';
 
 export function postgresGuide(resource: Resource): TargetGuide {
   const settings = postgresSettings(resource);
   return {
     steps: [
       {
-        title: "the broker's role, the quarantine role and the template roles (PostgreSQL 16 or newer)",
+        title: "the broker's role, the quarantine role and the template roles",
         where: `psql, as a superuser, in database ${settings.database} on ${settings.host}:${settings.port}`,
         text: rolesSql(settings),
       },
@@ -52,17 +53,29 @@ function rolesSql(settings: PostgresSettings): string {
     `GRANT CONNECT ON DATABASE ${quoteName(settings.database)} TO ${quoteName(broker)};`,
     createIfMissing(settings.quarantineRole),
     fixes.quarantineNologin(settings),
-    fixes.quarantineGrant(settings),
     ...templatesOf(settings).flatMap((template) => [
       createIfMissing(template),
       fixes.templateNologin(template),
-      fixes.templateGrant(settings, template),
     ]),
+    `SELECT current_setting('server_version_num')::int >= ${NARROW_VERSION} AS narrow \\gset`,
+    '\\if :narrow',
+    ...grants(settings, NARROW_VERSION),
+    '\\else',
+    "-- Below PostgreSQL 16 CREATEROLE equals superuser: whoever has the broker's password can become anybody.",
+    ...grants(settings, NARROW_VERSION - 1),
+    '\\endif',
     'COMMIT;',
   ].join('\n');
 }
 
-/** One line for each requirement that a check can find missing. */
+function grants(settings: PostgresSettings, version: number): string[] {
+  const ofTemplates = templatesOf(settings).map((template) =>
+    fixes.templateGrant(settings, template, version),
+  );
+  return [fixes.quarantineGrant(settings, version), ...ofTemplates];
+}
+
+/** One line for each requirement that a check can find missing. `version` is the server's. */
 export const fixes = {
   createRole: (settings: PostgresSettings) =>
     `ALTER ROLE ${quoteName(settings.broker.user)} WITH CREATEROLE;`,
@@ -72,12 +85,12 @@ export const fixes = {
     `GRANT pg_signal_backend TO ${quoteName(settings.broker.user)};`,
   scram: () => "ALTER SYSTEM SET password_encryption = 'scram-sha-256'; SELECT pg_reload_conf();",
   templateNologin: (template: string) => `ALTER ROLE ${quoteName(template)} WITH NOLOGIN INHERIT;`,
-  templateGrant: (settings: PostgresSettings, template: string) =>
-    `GRANT ${quoteName(template)} TO ${quoteName(settings.broker.user)} WITH ADMIN OPTION, INHERIT FALSE, SET FALSE;`,
+  templateGrant: (settings: PostgresSettings, template: string, version: number) =>
+    `GRANT ${quoteName(template)} TO ${quoteName(settings.broker.user)} WITH ADMIN OPTION${version >= NARROW_VERSION ? ', INHERIT FALSE, SET FALSE' : ''};`,
   quarantineNologin: (settings: PostgresSettings) =>
     `ALTER ROLE ${quoteName(settings.quarantineRole)} WITH NOLOGIN NOSUPERUSER NOCREATEROLE NOCREATEDB;`,
-  quarantineGrant: (settings: PostgresSettings) =>
-    `GRANT ${quoteName(settings.quarantineRole)} TO ${quoteName(settings.broker.user)} WITH INHERIT TRUE, SET TRUE;`,
+  quarantineGrant: ({ quarantineRole, broker }: PostgresSettings, version: number) =>
+    `${membership(quarantineRole, quoteName(broker.user), version, 'INHERIT TRUE, SET TRUE')};`,
   missingRole: (role: string) => `CREATE ROLE ${quoteName(role)} WITH NOLOGIN;`,
 };
 

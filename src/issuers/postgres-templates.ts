@@ -40,7 +40,7 @@ async function checkTemplate(
     return missing(
       name,
       `${settings.broker.user} has no ADMIN OPTION`,
-      fixes.templateGrant(settings, template),
+      fixes.templateGrant(settings, template, session.version),
     );
   }
   if (row.login) return missing(name, 'can log in by itself', fixes.templateNologin(template));

