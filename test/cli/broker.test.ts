@@ -1,75 +1,26 @@
-// The commands against the real broker, through the spawned command line. The ssh target needs no host up to the login.
+// The commands against the real broker, through the spawned command line.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { GrantView, RequestList, RequestView, StatusReply } from '../../src/protocol/messages.ts';
-import { type Installation, install, PEOPLE } from '../support/installation.ts';
-import { part } from '../support/parts.ts';
-import { type CliOptions, runCli, startCli } from '../support/process.ts';
-import { runCliTty } from '../support/pty.ts';
-import { freePort, tempDir } from '../support/temp.ts';
+import type { GrantView, RequestList, RequestView } from '../../src/protocol/messages.ts';
+import { install } from '../support/installation.ts';
+import { runCli, startCli } from '../support/process.ts';
+import { tempDir } from '../support/temp.ts';
+import { type Json, startTeam, type Team } from './team.ts';
 
-const HOST_KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK4hODvxhIL3kuR7p1yt9ZwvpPEtRAxxrWJtVe0y6eo4';
-
-let broker: Installation;
-const home: Record<string, string> = {};
-
-const as = (user: string, args: string, options: CliOptions = {}) =>
-  runCli(args.split(' '), { home: home[user], ...options });
+let home: Team['home'];
+let as: Team['as'];
+let json: Team['json'];
+let askForApproval: Team['askForApproval'];
+let catalogue: string;
 
 interface Asked {
   request: RequestView;
   credentials: Json[];
 }
-type Json = Record<string, unknown>;
-
-async function json<T = Json>(user: string, args: string, options?: CliOptions): Promise<T> {
-  return (await as(user, `${args} --json`, options)).json() as T;
-}
-
-/** A request that needs an approval, because ana declared the incident herself. */
-async function askForApproval(): Promise<string> {
-  const { code, stdout } = await as('ana', 'request db-host -i OWN-1 -r test --no-wait --json');
-  expect(code).toBe(8);
-  return JSON.parse(stdout).request.id;
-}
 
 beforeAll(async () => {
-  broker = await install({
-    catalogue: `${PEOPLE}
-resources:
-  db-host:
-    type: ssh
-    service: orders
-    environment: production
-    sensitivity: medium
-    session: { default: 1h, max: 4h, maxExtensions: 1 }
-    hosts:
-      - { name: db-host-1, host: 127.0.0.1, port: ${await freePort()}, hostKeys: ["${HOST_KEY}"] }
-    roles:
-      operator: { login: ops }
-  short-lived:
-    type: ssh
-    service: orders
-    environment: production
-    sensitivity: medium
-    credential: 10s
-    hosts:
-      - { name: short-1, host: 127.0.0.1, port: ${await freePort()}, hostKeys: ["${HOST_KEY}"] }
-    roles:
-      operator: { login: ops }
-`,
-  });
-  await broker.start();
-  for (const user of ['ana', 'ben', 'carla', 'dora']) {
-    home[user] = tempDir();
-    const enrolled = await runCli(['enroll', await broker.invite(user), '--keystore', 'file'], {
-      home: home[user],
-    });
-    expect({ code: enrolled.code, stderr: enrolled.stderr }).toMatchObject({ code: 0 });
-  }
-  expect(await as('ben', 'incident declare P1-1 --service orders --priority P1')).toMatchObject({ code: 0 });
-  expect(await as('ana', 'incident declare OWN-1 --service orders --priority P1')).toMatchObject({ code: 0 });
+  ({ home, as, json, askForApproval, catalogue } = await startTeam());
 });
 
 describe('access, from request to release', () => {
@@ -143,15 +94,6 @@ describe('run', () => {
       error: 'not_found',
     });
   });
-
-  it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('passes %s to the child', async (signal) => {
-    const script = `trap 'echo got it; exit 9' TERM INT HUP; echo ready; while :; do sleep 0.05; done`;
-    const child = startCli(['run', 'db-host', '-i', 'P1-1', '--', 'sh', '-c', script], { home: home.ana });
-    await child.waitForOutput('ready');
-    child.kill(signal);
-    expect(await child.ended).toMatchObject({ code: 9 });
-    expect(child.stdout()).toContain('got it');
-  });
 });
 
 describe('an approval', () => {
@@ -182,19 +124,6 @@ describe('an approval', () => {
     expect(await as('ana', `wait ${id} --timeout 1s`)).toMatchObject({ code: 8 });
     expect(await as('ana', `cancel ${id}`)).toMatchObject({ code: 0 });
     expect(await as('ana', `wait ${id}`)).toMatchObject({ code: 6 });
-  });
-
-  it('goes on without who stops waiting, and says so', async () => {
-    const id = await askForApproval();
-    const waiting = startCli(['wait', id], { home: home.ana });
-    await waiting.waitForOutput('waits for');
-    waiting.kill('SIGINT');
-    expect(await waiting.ended).toMatchObject({ code: 130 });
-    expect(waiting.stderr()).toContain(`oncall wait ${id}`);
-    expect(
-      (await json<StatusReply>('ana', 'status --refresh')).pending.map((request) => request.id),
-    ).toContain(id);
-    await as('ana', `cancel ${id}`);
   });
 });
 
@@ -241,37 +170,10 @@ describe('the audit log', () => {
   });
 });
 
-describe.skipIf(!part('pty'))('questions on a terminal', () => {
-  it('a request without targets is picked, Ctrl-C picks nothing', async () => {
-    const stopped = await runCliTty(['request', '-i', 'P1-1'], {
-      home: home.ana,
-      keys: [{ when: 'which access do you need?', type: '\x03' }],
-    });
-    expect(stopped).toMatchObject({ code: 130, text: expect.stringContaining('nothing was changed') });
-    const picked = await runCliTty(['request', '-i', 'P1-1'], {
-      home: home.ana,
-      keys: [{ when: 'db-host:operator', type: ' \r' }],
-    });
-    expect(picked).toMatchObject({ code: 0, text: expect.stringContaining('granted') });
-    expect(await as('ana', 'release --all')).toMatchObject({ code: 0 });
-  });
-
-  it('an interrupted wait leaves the cursor shown', async () => {
-    const id = await askForApproval();
-    const { code, raw } = await runCliTty(['wait', id], {
-      home: home.ana,
-      keys: [{ when: 'waiting for an approval', type: '\x03' }],
-    });
-    expect(code).toBe(130);
-    expect(raw.lastIndexOf('\x1b[?25h')).toBeGreaterThan(raw.lastIndexOf('\x1b[?25l'));
-    await as('ana', `cancel ${id}`);
-  });
-});
-
 describe('when the broker is away', () => {
   it('release wipes this machine all the same, and says what still stands', async () => {
     const other = await install({
-      catalogue: readFileSync(join(broker.directory, 'catalogue.yaml'), 'utf8'),
+      catalogue,
     });
     const running = await other.start();
     const [ana, ben] = [tempDir(), tempDir()];

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { chmodSync, writeFileSync } from 'node:fs';
+import { EventEmitter, once } from 'node:events';
+import { chmodSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { runChild } from '../../src/cli/child.ts';
@@ -10,7 +10,7 @@ import { withSshConfig } from '../../src/cli/ssh-command.ts';
 import { part } from '../support/parts.ts';
 import { cleanEnvironment, ONCALL, startProcess } from '../support/process.ts';
 import { runCliTty } from '../support/pty.ts';
-import { tempDir } from '../support/temp.ts';
+import { tempDir, waitFor } from '../support/temp.ts';
 
 describe('the process', () => {
   it('ends quietly when the reader of its output goes away', async () => {
@@ -74,6 +74,26 @@ describe('a child', () => {
   it("gives its own exit code, or its signal's", async () => {
     expect(await run('sh', '-c', 'exit 42')).toBe(42);
     expect(await run('sh', '-c', 'kill -TERM $$')).toBe(143);
+  });
+
+  it.each([
+    [false, 'SIGINT', 9],
+    [false, 'SIGTERM', 8],
+    // The terminal has told the whole foreground by then.
+    [true, 'SIGINT', 0],
+    [true, 'SIGTERM', 8],
+  ] as const)('on a terminal (%s) that sent %s ends with %i', async (isTerminal, signal, code) => {
+    const source = new EventEmitter();
+    const signals = new Signals({ on: (name, listener) => void source.on(name, listener) });
+    const folder = tempDir();
+    const [ready, done] = [join(folder, 'ready'), join(folder, 'done')];
+    const script = `trap 'exit 9' INT; trap 'exit 8' TERM; : > ${ready}; until [ -e ${done} ]; do sleep 0.02; done`;
+    const on = { io: { stdin: { isTerminal } }, signals } as unknown as Context;
+    const ended = runChild(on, { program: 'sh', args: ['-c', script], env: { PATH: '/usr/bin:/bin' } });
+    await waitFor(() => existsSync(ready), { what: 'the child' });
+    source.emit(signal, signal);
+    writeFileSync(done, '');
+    expect(await ended).toBe(code);
   });
 
   it('that is not found is 127, that cannot be started 126', async () => {

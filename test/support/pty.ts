@@ -1,7 +1,10 @@
 // `oncall` under a real pseudo-terminal, made by `script` of bsdutils, which every Debian has.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { inject } from 'vitest';
 import { requirePart } from './parts.ts';
 import { type CliOptions, cleanEnvironment, type Ended, ONCALL, startProcess } from './process.ts';
+import { tempDir } from './temp.ts';
 
 /** When the screen shows `when` (after what the step before it waited for), these bytes are typed. */
 export interface Keystroke {
@@ -23,6 +26,8 @@ export interface TtyResult {
   raw: string;
   /** The same without escape sequences and carriage returns. */
   text: string;
+  /** The terminal is as it was found: its settings, and the cursor shown. */
+  restored: boolean;
 }
 
 /** Runs `oncall` on a terminal to its end, typing as told. */
@@ -34,8 +39,18 @@ export async function runCliTty(args: readonly string[], options: TtyOptions = {
 export async function runTty(command: readonly string[], options: TtyOptions = {}): Promise<TtyResult> {
   requirePart('pty');
   const { keys = [], columns = 120, rows = 40, timeoutMs = 60_000 } = options;
-  const line = `stty rows ${rows} cols ${columns}; exec ${command.map(quoteForShell).join(' ')}`;
-  const child = startProcess('script', ['-q', '-e', '-f', '-c', line, '/dev/null'], {
+  const kept = join(tempDir(), 'kept');
+  const script = [
+    `stty rows ${rows} cols ${columns}`,
+    'before=$(stty -g)',
+    // Ctrl-C goes to all that is in the foreground; the shell lives on, to see what the command leaves behind.
+    'trap : INT QUIT',
+    command.map(quoteForShell).join(' '),
+    'code=$?',
+    `[ "$(stty -g)" = "$before" ] && : > ${quoteForShell(kept)}`,
+    'exit $code',
+  ].join('\n');
+  const child = startProcess('script', ['-q', '-e', '-f', '-c', script, '/dev/null'], {
     env: { ...cleanEnvironment(options.home), SHELL: '/bin/sh', ...options.env },
     cwd: options.cwd ?? inject('runFolder'),
   });
@@ -52,7 +67,9 @@ export async function runTty(command: readonly string[], options: TtyOptions = {
     clearTimeout(timer);
     await child.stop();
   }
-  return { code: ended.code, raw: child.output(), text: stripTerminal(child.output()) };
+  const raw = child.output();
+  const restored = existsSync(kept) && raw.lastIndexOf('\x1b[?25h') >= raw.lastIndexOf('\x1b[?25l');
+  return { code: ended.code, raw, text: stripTerminal(raw), restored };
 }
 
 function stripTerminal(text: string): string {

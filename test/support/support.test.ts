@@ -219,8 +219,8 @@ describe.skipIf(!part('pty'))('a terminal', () => {
 
   test('shows what is typed into it and gives the exit code', async () => {
     const keys = [{ when: 'name? ', type: 'Ada\r' }];
-    const { code, text } = await runTty(['sh', '-c', ask], { keys, columns: 91, rows: 33 });
-    expect(code).toBe(7);
+    const { code, text, restored } = await runTty(['sh', '-c', ask], { keys, columns: 91, rows: 33 });
+    expect({ code, restored }).toEqual({ code: 7, restored: true });
     expect(text).toContain('33 91');
     expect(text).toContain('hello Ada');
   });
@@ -228,6 +228,10 @@ describe.skipIf(!part('pty'))('a terminal', () => {
   test('turns Ctrl-C into SIGINT', async () => {
     const { code } = await runTty(['sh', '-c', ask], { keys: [{ when: 'name? ', type: '\x03' }] });
     expect(code).toBe(130);
+  });
+
+  test.each(['stty -echo', "printf '\\033[?25l'"])('tells that %s was not undone', async (harm) => {
+    expect((await runTty(['sh', '-c', harm])).restored).toBe(false);
   });
 });
 
