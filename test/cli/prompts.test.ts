@@ -233,7 +233,8 @@ describe.skipIf(!part('pty'))('a passphrase of the keystore file', () => {
     const declare = 'incident declare P1-typed --service orders --priority P1';
     expectLeft(await tty('ben', declare, [{ when: asked, type: CTRL_C }], { home }));
     expect(await team.as('ben', 'incident show P1-typed')).toMatchObject({ code: 1 });
-  });
+    // Eight commands, of which each derives a key at some cost.
+  }, 60_000);
 });
 
 describe.skipIf(!part('pty') || !part('sshd'))('which key of the ssh-agent', () => {
