@@ -7,8 +7,14 @@ const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 const CRYPTO = webcrypto as unknown as Parameters<typeof x509.cryptoProvider.set>[0];
 const A_DAY_MS = 86_400_000;
 
-/** A certificate for localhost and 127.0.0.1, valid for a day around now, and the CA that signed it; all PEM. */
-export async function makeServerCertificate(): Promise<{ ca: string; certificate: string; key: string }> {
+export interface ServerCertificate {
+  ca: string;
+  certificate: string;
+  key: string;
+}
+
+/** A certificate for localhost and an address, valid for a day around now, and the CA that signed it; all PEM. */
+export async function makeServerCertificate(address = '127.0.0.1'): Promise<ServerCertificate> {
   const caKeys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const validity = {
@@ -37,7 +43,7 @@ export async function makeServerCertificate(): Promise<{ ca: string; certificate
       extensions: [
         new x509.SubjectAlternativeNameExtension([
           { type: 'dns', value: 'localhost' },
-          { type: 'ip', value: '127.0.0.1' },
+          { type: 'ip', value: address },
         ]),
       ],
     },
