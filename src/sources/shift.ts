@@ -38,18 +38,26 @@ export interface OutsideShift {
 export type Validators = Readonly<Record<string, string>>;
 
 export type FetchedShifts =
-  /** The system vouches that nothing has changed since these validators. */
+  /** The system vouches that what it said with these validators still stands, and that was said about all of the span asked for now. */
   { unchanged: true } | { unchanged: false; shifts: readonly OutsideShift[]; validators: Validators };
 
+/** What is asked of a feed. */
+export interface FeedSpan {
+  fromMs: number;
+  toMs: number;
+  /** The schedule's (IANA): where a calendar's whole days and its times without a zone are. */
+  timeZone: string;
+}
+
 /**
- * Reads one feed (catalogue: `schedules.NAME.from`) from an outside system: whole spans that have a moment in [fromMs, toMs).
- * Rejects with AppError `source_failed` for no answer, an error, a malformed or oversized one, and after retries that `signal`
- * did not cut short. Never answers with nobody because something went wrong.
+ * Reads one feed (catalogue: `schedules.NAME.from`) from an outside system: whole spans, all that have a moment in
+ * [fromMs, toMs), perhaps others. Rejects with AppError `source_failed` for no answer, an error, a malformed or oversized one, and
+ * after retries that `signal` did not cut short. Never answers with nobody because something went wrong.
  */
 export interface ShiftFeedReader {
   fetchShifts(
     feed: ScheduleFeed,
-    span: { fromMs: number; toMs: number },
+    span: FeedSpan,
     validators: Validators,
     signal: AbortSignal,
   ): Promise<FetchedShifts>;
