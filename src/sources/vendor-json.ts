@@ -12,34 +12,34 @@ const CONTROL = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u;
 export type VendorRecord = Readonly<Record<string, unknown>>;
 
 export function readRecord(value: unknown, member: string): VendorRecord {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) fail(member, 'an object');
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) refuse(member, 'an object');
   return value as VendorRecord;
 }
 
 export function readList(value: unknown, member: string): readonly unknown[] {
-  return Array.isArray(value) ? value : fail(member, 'a list');
+  return Array.isArray(value) ? value : refuse(member, 'a list');
 }
 
 export function readText(value: unknown, member: string): string {
-  return typeof value === 'string' ? value : fail(member, 'a text');
+  return typeof value === 'string' ? value : refuse(member, 'a text');
 }
 
 export function readFlag(value: unknown, member: string): boolean {
-  return typeof value === 'boolean' ? value : fail(member, 'true or false');
+  return typeof value === 'boolean' ? value : refuse(member, 'true or false');
 }
 
 /** Whole, 0 or more. */
 export function readCount(value: unknown, member: string): number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
     ? value
-    : fail(member, 'a whole number');
+    : refuse(member, 'a whole number');
 }
 
 /** A vendor's id of anything: compared as it is, so that it is refused, never cut or cleaned into another one. */
 export function readId(value: unknown, member: string): string {
   const text = readText(value, member);
   if (text === '' || text.length > MAX_ID_LENGTH || text.trim() !== text || CONTROL.test(text))
-    fail(member, 'an id');
+    refuse(member, 'an id');
   return text;
 }
 
@@ -47,7 +47,7 @@ export function readId(value: unknown, member: string): string {
 export function readInstant(value: unknown, member: string): number {
   const text = readText(value, member);
   const ms = INSTANT.test(text) ? Date.parse(text) : Number.NaN;
-  return Number.isNaN(ms) ? fail(member, 'an instant') : ms;
+  return Number.isNaN(ms) ? refuse(member, 'an instant') : ms;
 }
 
 /** Undefined for what is absent or null: vendors write both for the same thing. */
@@ -59,6 +59,7 @@ export function readOptional<T>(
   return value === undefined || value === null ? undefined : read(value, member);
 }
 
-function fail(member: string, expected: string): never {
+/** For what only the caller can tell: `refuse('status', 'one we know')`. */
+export function refuse(member: string, expected: string): never {
   throw new AppError('invalid_request', `${member} is not ${expected}`);
 }

@@ -1,0 +1,240 @@
+/**
+ * Calendars (RFC 5545) as shifts: each event is a shift of the person that it names.
+ *
+ * Who that is. PagerDuty's feed has `SUMMARY:On Call - Jane Doe - Team` and one `ATTENDEE:jane@example.com`; Opsgenie's, and
+ * calendars kept by hand, name people in the summary. Where people are invited there is an ORGANIZER beside the ATTENDEEs
+ * (section 3.8.4.1), and guests may invite guests: they must not put themselves on call. So: the address of the only
+ * attendee of an event without an organizer, in lower case; else the summary. The catalogue maps that text, or doesn't.
+ *
+ * What counts. Cancelled events don't; transparent ones ("free") do, for feeds mark shifts so. A TZID that is an IANA name
+ * is that zone, another one is the calendar's own VTIMEZONE; whole days and times without a zone are in the schedule's. A
+ * repeated shift ends at the same local time each time, across daylight saving, as calendars show it.
+ *
+ * What is not of this is refused, and the calendar with it: half a schedule is worse than an old one.
+ */
+import ICAL from 'ical.js';
+import { AppError } from '../protocol/errors.ts';
+import { cleanText } from './normalise.ts';
+import { fitsRule, isShiftRule, skippableMs } from './recurrence.ts';
+import type { FeedSpan, OutsideShift } from './shift.ts';
+import { ianaZone, toWallFields, toWallMs, UTC, type Zone } from './wall-time.ts';
+
+const DAY_MS = 86_400_000;
+const MAX_EVENTS = 10_000;
+const MAX_SHIFTS = 10_000;
+/** Of all rules together, the days before the span included. */
+const MAX_STEPS = 50_000;
+const MAX_NAME_LENGTH = 128;
+
+/** All shifts with a moment in the span, earliest first. Throws AppError `invalid_request`, and whatever ical.js throws. */
+export function readCalendar(text: string, span: FeedSpan, level: number): OutsideShift[] {
+  if (!/^\ufeff?BEGIN:VCALENDAR\r?\n/i.test(text)) refuse('is none');
+  if ((text.match(/BEGIN:VEVENT/gi) ?? []).length > MAX_EVENTS) refuse('has too many events');
+  const root: unknown[] = ICAL.parse(text.replace(/^\ufeff/, ''));
+  if (root[0] !== 'vcalendar') refuse('is several');
+  const calendar = new ICAL.Component(root);
+  const zones = new CalendarZones(calendar, span.timeZone);
+  const events = calendar.getAllSubcomponents('vevent').map((event) => parseEvent(event, zones));
+  const replaced = new Map<string, Moment[]>();
+  for (const { uid, replaces } of events) {
+    if (!replaces) continue;
+    const known = replaced.get(uid);
+    if (known) known.push(replaces);
+    else replaced.set(uid, [replaces]);
+  }
+  const shifts = new Map<string, OutsideShift>();
+  const steps = { left: MAX_STEPS };
+  for (const event of events) {
+    if (event.cancelled) continue;
+    const others = event.replaces ? [] : (replaced.get(event.uid) ?? []);
+    for (const wallMs of starts(event, others, span, steps)) {
+      const startsAtMs = event.start.zone.toMs(wallMs);
+      const endsAtMs = event.end(wallMs);
+      if (endsAtMs <= span.fromMs || startsAtMs >= span.toMs || endsAtMs <= startsAtMs) continue;
+      if (event.person === '') refuse('has a shift of nobody');
+      if (startsAtMs < 0) refuse('has a shift from before 1970');
+      const shift = { outsideUser: event.person, level, startsAtMs, endsAtMs };
+      shifts.set(JSON.stringify(shift), shift);
+      if (shifts.size > MAX_SHIFTS) refuse('has too many shifts');
+    }
+  }
+  return [...shifts.values()].sort((a, b) => a.startsAtMs - b.startsAtMs);
+}
+
+/** A date, or a date and time, in its zone. */
+interface Moment {
+  wallMs: number;
+  zone: Zone;
+  wholeDay: boolean;
+}
+
+interface CalendarEvent {
+  uid: string;
+  person: string;
+  cancelled: boolean;
+  start: Moment;
+  /** When what starts at that local time is over. */
+  end: (wallMs: number) => number;
+  rule: ICAL.Recur | undefined;
+  /** RDATE. */
+  added: readonly Moment[];
+  /** EXDATE. */
+  removed: readonly Moment[];
+  /** RECURRENCE-ID: the occurrence that this event stands for. */
+  replaces: Moment | undefined;
+}
+
+function parseEvent(event: ICAL.Component, zones: CalendarZones): CalendarEvent {
+  const moments = (name: string) =>
+    event.getAllProperties(name).flatMap((property) => zones.moments(property));
+  const one = (name: string) => {
+    const [first, ...others] = moments(name);
+    return others.length > 0 ? refuse(`has an event with several ${name}`) : first;
+  };
+  const start = one('dtstart') ?? refuse('has an event without a start');
+  const replaces = one('recurrence-id');
+  const rules = event.getAllProperties('rrule');
+  const range = event.getFirstProperty('recurrence-id')?.getFirstParameter('range');
+  if (rules.length > 1 || event.getFirstProperty('exrule') || range || (replaces && rules.length > 0))
+    refuse('repeats in a way that we do not know');
+  return {
+    uid: String(event.getFirstPropertyValue('uid') ?? ''),
+    person: parsePerson(event),
+    cancelled: String(event.getFirstPropertyValue('status') ?? '').toUpperCase() === 'CANCELLED',
+    start,
+    end: parseEnd(start, one('dtend'), event.getFirstPropertyValue('duration')),
+    rule: rules[0] && parseRule(rules[0].getFirstValue(), start.zone),
+    added: moments('rdate'),
+    removed: moments('exdate'),
+    replaces,
+  };
+}
+
+function parsePerson(event: ICAL.Component): string {
+  const [attendee, ...others] = event.getAllProperties('attendee');
+  const invited = others.length > 0 || event.getFirstProperty('organizer') !== null;
+  const text =
+    attendee && !invited
+      ? String(attendee.getFirstValue())
+          .replace(/^mailto:/i, '')
+          .toLowerCase()
+      : String(event.getFirstPropertyValue('summary') ?? '');
+  return cleanText(text, MAX_NAME_LENGTH);
+}
+
+/** Section 3.6.1: an end, or a duration, or a whole day's day; a time alone has no length. */
+function parseEnd(start: Moment, end: Moment | undefined, duration: unknown): CalendarEvent['end'] {
+  const after = (lengthMs: number, exactMs: number) => (wallMs: number) =>
+    start.zone.toMs(wallMs + lengthMs) + exactMs;
+  if (end) {
+    if (end.wholeDay !== start.wholeDay) refuse('has an event of half a whole day');
+    if (instantOf(end) < instantOf(start)) refuse('has an event that ends before it starts');
+    if (end.zone === start.zone) return after(end.wallMs - start.wallMs, 0);
+    return after(0, instantOf(end) - instantOf(start));
+  }
+  if (!(duration instanceof ICAL.Duration)) return after(start.wholeDay ? DAY_MS : 0, 0);
+  const { weeks, days, hours, minutes, seconds, isNegative } = duration;
+  if (isNegative) refuse('has an event that ends before it starts');
+  return after((weeks * 7 + days) * DAY_MS, ((hours * 60 + minutes) * 60 + seconds) * 1000);
+}
+
+/** The rule with its end in the local time of the zone, which is what it is counted in here. */
+function parseRule(value: unknown, zone: Zone): ICAL.Recur {
+  if (!(value instanceof ICAL.Recur)) refuse('repeats in a way that we do not know');
+  if (!isShiftRule(value)) refuse('repeats in a way that we do not know');
+  if (value.until) {
+    const { until } = value;
+    const wallMs = wallOf(until);
+    // A date means that whole day; UTC is what the standard wants; another zone than the event's it doesn't know.
+    if (until.isDate) value.until = icalTime(wallMs + DAY_MS - 1000, false);
+    else
+      value.until = icalTime(until.zone === ICAL.Timezone.utcTimezone ? zone.toWall(wallMs) : wallMs, false);
+  }
+  return value;
+}
+
+/** The local times at which an event starts, up to the end of the span; some that are over before it may be left out. */
+function* starts(
+  event: CalendarEvent,
+  others: readonly Moment[],
+  { fromMs, toMs }: FeedSpan,
+  steps: { left: number },
+): Generator<number> {
+  const { start, rule } = event;
+  const gone = [...event.removed, ...others];
+  const goneMs = new Set(gone.filter(({ wholeDay }) => !wholeDay).map(instantOf));
+  const goneDays = new Set(gone.filter(({ wholeDay }) => wholeDay).map(({ wallMs }) => wallMs));
+  const stays = (wallMs: number) =>
+    !goneMs.has(start.zone.toMs(wallMs)) && !goneDays.has(Math.floor(wallMs / DAY_MS) * DAY_MS);
+  const single = rule ? [] : [start.wallMs];
+  yield* [...single, ...event.added.map((moment) => start.zone.toWall(instantOf(moment)))].filter(stays);
+  if (!rule) return;
+  const lengthMs = event.end(start.wallMs) - instantOf(start);
+  const skippedMs = skippableMs(rule, fromMs - lengthMs - instantOf(start));
+  const iterator = rule.iterator(icalTime(start.wallMs + skippedMs, start.wholeDay));
+  for (let next = iterator.next(); next; next = iterator.next()) {
+    if (--steps.left < 0) refuse('repeats too often');
+    const wallMs = wallOf(next);
+    if (start.zone.toMs(wallMs) >= toMs) return;
+    if (fitsRule(rule, wallMs, start.wallMs) && stays(wallMs)) yield wallMs;
+  }
+}
+
+/** The zones that a calendar's times are in. */
+class CalendarZones {
+  readonly #calendar: ICAL.Component;
+  readonly #floating: Zone;
+  readonly #byName = new Map<string, Zone>();
+
+  constructor(calendar: ICAL.Component, floating: string) {
+    this.#calendar = calendar;
+    this.#floating = ianaZone(floating) ?? refuse('is of a schedule without a zone');
+  }
+
+  moments(property: ICAL.Property): Moment[] {
+    const name = property.getFirstParameter('tzid');
+    return property.getValues().map((value) => {
+      if (!(value instanceof ICAL.Time)) refuse('has a time that is none');
+      const utc = value.zone === ICAL.Timezone.utcTimezone;
+      const zone = utc ? UTC : name && !value.isDate ? this.#named(name) : this.#floating;
+      return { wallMs: wallOf(value), zone, wholeDay: value.isDate };
+    });
+  }
+
+  #named(name: string): Zone {
+    const known = this.#byName.get(name);
+    if (known) return known;
+    const zone = ianaZone(name) ?? this.#ownZone(name) ?? refuse('has a time in an unknown zone');
+    this.#byName.set(name, zone);
+    return zone;
+  }
+
+  #ownZone(name: string): Zone | undefined {
+    const component = this.#calendar
+      .getAllSubcomponents('vtimezone')
+      .find((candidate) => candidate.getFirstPropertyValue('tzid') === name);
+    if (component === undefined) return undefined;
+    const zone = new ICAL.Timezone(component);
+    return {
+      toMs: (wallMs) => icalTime(wallMs, false, zone).toUnixTime() * 1000,
+      toWall: (ms) => wallOf(icalTime(ms, false, ICAL.Timezone.utcTimezone).convertToZone(zone)),
+    };
+  }
+}
+
+function instantOf({ zone, wallMs }: Moment): number {
+  return zone.toMs(wallMs);
+}
+
+function wallOf(time: ICAL.Time): number {
+  const wallMs = toWallMs(time);
+  return Number.isNaN(wallMs) ? refuse('has a time that is none') : wallMs;
+}
+
+function icalTime(wallMs: number, isDate: boolean, zone = ICAL.Timezone.localTimezone): ICAL.Time {
+  return new ICAL.Time({ ...toWallFields(wallMs), isDate }, zone);
+}
+
+function refuse(what: string): never {
+  throw new AppError('invalid_request', `the calendar ${what}`);
+}
