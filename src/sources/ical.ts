@@ -25,10 +25,12 @@ const MAX_SHIFTS = 10_000;
 /** Of all rules together, the days before the span included. */
 const MAX_STEPS = 50_000;
 const MAX_NAME_LENGTH = 128;
+const MOMENT = /^(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d:\d\d)(Z?))?$/;
 
 /** All shifts with a moment in the span, earliest first. Throws AppError `invalid_request`, and whatever ical.js throws. */
 export function readCalendar(text: string, span: FeedSpan, level: number): OutsideShift[] {
-  if (!/^\ufeff?BEGIN:VCALENDAR\r?\n/i.test(text)) refuse('is none');
+  // Of an end that isn't there, or is another one, ical.js makes an empty calendar.
+  if (!/^\ufeff?BEGIN:VCALENDAR\r?\n/i.test(text) || !/\nEND:VCALENDAR\s*$/i.test(text)) refuse('is none');
   if ((text.match(/BEGIN:VEVENT/gi) ?? []).length > MAX_EVENTS) refuse('has too many events');
   const root: unknown[] = ICAL.parse(text.replace(/^\ufeff/, ''));
   if (root[0] !== 'vcalendar') refuse('is several');
@@ -144,7 +146,7 @@ function parseRule(value: unknown, zone: Zone): ICAL.Recur {
   if (!isShiftRule(value)) refuse('repeats in a way that we do not know');
   if (value.until) {
     const { until } = value;
-    const wallMs = wallOf(until);
+    const wallMs = toWallMs(until);
     // A date means that whole day; UTC is what the standard wants; another zone than the event's it doesn't know.
     if (until.isDate) value.until = icalTime(wallMs + DAY_MS - 1000, false);
     else
@@ -174,7 +176,7 @@ function* starts(
   const iterator = rule.iterator(icalTime(start.wallMs + skippedMs, start.wholeDay));
   for (let next = iterator.next(); next; next = iterator.next()) {
     if (--steps.left < 0) refuse('repeats too often');
-    const wallMs = wallOf(next);
+    const wallMs = toWallMs(next);
     if (start.zone.toMs(wallMs) >= toMs) return;
     if (fitsRule(rule, wallMs, start.wallMs) && stays(wallMs)) yield wallMs;
   }
@@ -192,12 +194,18 @@ class CalendarZones {
   }
 
   moments(property: ICAL.Property): Moment[] {
+    // jCal (RFC 7265): ICAL.Time would make 1 July of 31 June.
+    const [, , , ...texts]: unknown[] = property.toJSON();
     const name = property.getFirstParameter('tzid');
-    return property.getValues().map((value) => {
-      if (!(value instanceof ICAL.Time)) refuse('has a time that is none');
-      const utc = value.zone === ICAL.Timezone.utcTimezone;
-      const zone = utc ? UTC : name && !value.isDate ? this.#named(name) : this.#floating;
-      return { wallMs: wallOf(value), zone, wholeDay: value.isDate };
+    return texts.map((text) => {
+      const [, date = '', time, utc] = MOMENT.exec(String(text)) ?? refuse('has a time that is none');
+      const [year = 0, month = 0, day = 0] = date.split('-').map(Number);
+      const [hour = 0, minute = 0, second = 0] = time?.split(':').map(Number) ?? [];
+      const wallMs = toWallMs({ year, month, day, hour, minute, second });
+      if (Number.isNaN(wallMs)) refuse('has a time that is none');
+      const wholeDay = time === undefined;
+      const zone = utc ? UTC : name && !wholeDay ? this.#named(name) : this.#floating;
+      return { wallMs, zone, wholeDay };
     });
   }
 
@@ -217,18 +225,13 @@ class CalendarZones {
     const zone = new ICAL.Timezone(component);
     return {
       toMs: (wallMs) => icalTime(wallMs, false, zone).toUnixTime() * 1000,
-      toWall: (ms) => wallOf(icalTime(ms, false, ICAL.Timezone.utcTimezone).convertToZone(zone)),
+      toWall: (ms) => toWallMs(icalTime(ms, false, ICAL.Timezone.utcTimezone).convertToZone(zone)),
     };
   }
 }
 
 function instantOf({ zone, wallMs }: Moment): number {
   return zone.toMs(wallMs);
-}
-
-function wallOf(time: ICAL.Time): number {
-  const wallMs = toWallMs(time);
-  return Number.isNaN(wallMs) ? refuse('has a time that is none') : wallMs;
 }
 
 function icalTime(wallMs: number, isDate: boolean, zone = ICAL.Timezone.localTimezone): ICAL.Time {
