@@ -85,7 +85,9 @@ function readInTime(text: string, span: FeedSpan, level: number): OutsideShift[]
     return shifts;
   } catch (error) {
     if (isAppError(error)) throw error;
-    const late = error instanceof Error && 'code' in error && error.code === 'ERR_SCRIPT_EXECUTION_TIMEOUT';
+    // Of the other context: not an instance of our Error.
+    const { code } = Object(error) as { code?: unknown };
+    const late = code === 'ERR_SCRIPT_EXECUTION_TIMEOUT';
     // ical.js' own errors quote the calendar.
     throw new AppError('invalid_request', `the calendar ${late ? 'takes too long to read' : 'is malformed'}`);
   }
