@@ -1,12 +1,7 @@
-/**
- * incident.io's API v2 (docs.incident.io/api-reference): GET /v2/schedule_entries, /v2/incidents and /v2/incidents/{id}.
- *
- * Its incidents belong to no service. The one that a custom field called "service(s)" or "affected service(s)" names counts
- * as theirs; a free text doesn't, since whoever declares an incident could write anything there.
- */
+/** incident.io's API v2 (docs.incident.io/api-reference): GET /v2/schedule_entries, /v2/incidents and /v2/incidents/{id}. */
 import { formatInstant } from '../protocol/time.ts';
 import type { IncidentReader, OutsideIncident } from './incident.ts';
-import { normaliseIncident } from './normalise.ts';
+import { readIncidentioIncident } from './incidentio-incident.ts';
 import type { OutsideShift, ShiftFeedReader } from './shift.ts';
 import { sourceFailed } from './source-failure.ts';
 import { headerText, pathSegment, type Query, type VendorApi } from './vendor-api.ts';
@@ -15,18 +10,6 @@ import * as vendor from './vendor-json.ts';
 /** The most that the API gives at once. */
 const PAGE = 250;
 const MAX_PAGES = 40;
-
-/** A status belongs to one of these categories, whatever it is called. */
-const STATUS: Readonly<Record<string, OutsideIncident['status']>> = {
-  triage: 'open',
-  live: 'open',
-  paused: 'open',
-  learning: 'resolved',
-  closed: 'resolved',
-  declined: 'resolved',
-  canceled: 'resolved',
-  merged: 'resolved',
-};
 
 export function incidentIoHeaders(name: string, token: string): Record<string, string> {
   return { accept: 'application/json', authorization: `Bearer ${headerText(name, token)}` };
@@ -84,7 +67,7 @@ export function createIncidentIoIncidents(api: VendorApi): IncidentReader {
     async fetchIncident(externalId, signal) {
       const path = `/v2/incidents/${pathSegment(api.name, externalId)}`;
       return await api.get(path, {}, signal, (json) =>
-        parseIncidentIoIncident(vendor.readRecord(json, 'the answer').incident),
+        parseIncident(vendor.readRecord(json, 'the answer').incident),
       );
     },
   };
@@ -98,10 +81,7 @@ async function listIncidents(api: VendorApi, query: Query, signal: AbortSignal):
     const answer = await api.get('/v2/incidents', { ...query, ...paging }, signal, (json) => {
       const record = vendor.readRecord(json, 'the answer');
       return {
-        incidents: vendor
-          .readList(record.incidents, 'incidents')
-          .map(parseIncidentIoIncident)
-          .filter((incident) => incident !== undefined),
+        incidents: vendor.readList(record.incidents, 'incidents').map(parseIncident),
         after: parseAfter(record),
       };
     });
@@ -130,62 +110,7 @@ function parseEntry(value: unknown, level: number): OutsideShift[] {
     : [{ outsideUser: vendor.readId(user.id, "a user's id"), level, startsAtMs, endsAtMs }];
 }
 
-/** The incident as the API and the webhooks have it. Undefined for one of a test or a tutorial: it opens nothing. */
-export function parseIncidentIoIncident(value: unknown): OutsideIncident | undefined {
-  const incident = vendor.readRecord(value, 'an incident');
-  if (incident.mode === 'test' || incident.mode === 'tutorial') return undefined;
-  const status = vendor.readRecord(incident.incident_status, 'incident_status');
-  const category = vendor.readText(status.category, "a status's category");
-  const severity = vendor.readOptional(incident.severity, 'severity', vendor.readRecord);
-  const creator = vendor.readOptional(incident.creator, 'creator', vendor.readRecord);
-  const declarer = vendor.readOptional(creator?.user, "the creator's user", vendor.readRecord);
-  return normaliseIncident({
-    externalId: vendor.readId(incident.id, "an incident's id"),
-    aliases: parseAliases(incident.reference),
-    occurredAtMs: vendor.readInstant(incident.updated_at, 'updated_at'),
-    status:
-      (Object.hasOwn(STATUS, category) && STATUS[category]) ||
-      vendor.refuse("a status's category", 'one we know'),
-    priority: severity === undefined ? '' : vendor.readText(severity.name, "a severity's name"),
-    outsideService: parseService(incident.custom_field_entries),
-    title: vendor.readOptional(incident.name, 'name', vendor.readText),
-    startedAtMs: vendor.readInstant(incident.created_at, 'created_at'),
-    outsideDeclarer: declarer === undefined ? undefined : vendor.readId(declarer.id, "the creator's id"),
-    outsideAssignees: parseAssignees(incident.incident_role_assignments),
-    url: vendor.readOptional(incident.permalink, 'permalink', vendor.readText),
-    labels: {},
-  });
-}
-
-/** `INC-12`, and its number as people say it. */
-function parseAliases(value: unknown): string[] {
-  const reference = vendor.readOptional(value, 'reference', vendor.readText);
-  return reference === undefined ? [] : [reference, reference.replace(/^.*-/, '')];
-}
-
-function parseAssignees(value: unknown): string[] {
-  const assignments = vendor.readOptional(value, 'incident_role_assignments', vendor.readList) ?? [];
-  return assignments.flatMap((assignment) => {
-    const { assignee } = vendor.readRecord(assignment, 'a role assignment');
-    const user = vendor.readOptional(assignee, 'assignee', vendor.readRecord);
-    return user === undefined ? [] : [vendor.readId(user.id, "an assignee's id")];
-  });
-}
-
-function parseService(value: unknown): string {
-  for (const item of vendor.readOptional(value, 'custom_field_entries', vendor.readList) ?? []) {
-    const entry = vendor.readRecord(item, 'a custom field entry');
-    const field = vendor.readRecord(entry.custom_field, 'a custom field');
-    if (!/^(affected )?services?$/i.test(vendor.readText(field.name, "a custom field's name"))) continue;
-    const [first] = vendor.readList(entry.values, "a custom field's values");
-    const chosen = vendor.readOptional(first, 'a value', vendor.readRecord);
-    const catalogue = vendor.readOptional(
-      chosen?.value_catalog_entry,
-      'value_catalog_entry',
-      vendor.readRecord,
-    );
-    const option = vendor.readOptional(chosen?.value_option, 'value_option', vendor.readRecord);
-    return vendor.readOptional(catalogue?.name ?? option?.value, "a service's name", vendor.readText) ?? '';
-  }
-  return '';
+/** Not bounded by a time of arrival, as deliveries are: this is asked for, and answered now. */
+function parseIncident(value: unknown): OutsideIncident {
+  return readIncidentioIncident(value, Number.POSITIVE_INFINITY);
 }

@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import type { Validators } from '../../src/sources/shift.ts';
 import { calendarOf, eventOf, startCalendar } from '../support/fakes/calendar.ts';
-import { allOf, askShifts, at, DAY, failureOf, readersOf, SECRET } from './reader-world.ts';
+import { allOf, askShifts, at, DAY, failureOf, readersOf, SECRET, untilEnd } from './reader-world.ts';
 
 const startsAtMs = at('2026-06-01T07:00:00Z');
 const endsAtMs = at('2026-06-08T07:00:00Z');
 
 async function world({ address = (url: string) => url } = {}) {
-  const fake = await startCalendar();
+  const fake = await untilEnd(startCalendar());
   fake.setShifts([{ summary: 'Ana', startsAtMs, endsAtMs }]);
   const readers = readersOf({ kind: 'ical', feed: SECRET }, address(fake.address));
   const fetch = (validators: Validators, { day = 0, level = 1, timeZone = 'Europe/Berlin' } = {}) => {

@@ -4,15 +4,17 @@ import { createSourceHttp, type HttpTiming, type Question } from '../../src/sour
 import { atEnd } from '../support/at-end.ts';
 import { startFakeVendor } from '../support/fakes/fake-vendor.ts';
 import { waitFor } from '../support/temp.ts';
-import { allOf, failureOf, IMPATIENT } from './reader-world.ts';
+import { allOf, failureOf, IMPATIENT, untilEnd } from './reader-world.ts';
 
 const SECRETS = ['s3cret-path', 's3cret-query', 's3cret-token'];
 
 async function world(timing: Partial<HttpTiming> = {}) {
-  const vendor = await startFakeVendor(({ headers }) =>
-    headers['if-none-match'] === '"one"'
-      ? { status: 304 }
-      : { headers: { etag: '"one"', 'last-modified': 'Mon, 01 Jun 2026 00:00:00 GMT' }, body: 'hello' },
+  const vendor = await untilEnd(
+    startFakeVendor(({ headers }) =>
+      headers['if-none-match'] === '"one"'
+        ? { status: 304 }
+        : { headers: { etag: '"one"', 'last-modified': 'Mon, 01 Jun 2026 00:00:00 GMT' }, body: 'hello' },
+    ),
   );
   const http = createSourceHttp('outside', { ...IMPATIENT, ...timing });
   atEnd(() => http.close());
@@ -182,7 +184,7 @@ test('a compressed answer, which was not asked for, stays as it is: no parser ta
 
 test('a redirect is not followed, wherever it leads', async () => {
   const { vendor, fail } = await world();
-  const elsewhere = await startFakeVendor(() => ({ body: 'mine now' }));
+  const elsewhere = await untilEnd(startFakeVendor(() => ({ body: 'mine now' })));
   for (const location of [`${elsewhere.url}/`, `${vendor.url}/other`]) {
     vendor.answerWith({ status: 302, headers: { location } });
     expect((await fail()).message).toContain('redirect');

@@ -189,6 +189,7 @@ describe('a shift that repeats', () => {
     expect(berlin(weekly('FREQ=WEEKLY;UNTIL=20260406T065959Z'), all)).toHaveLength(5);
     expect(berlin(weekly('FREQ=WEEKLY;UNTIL=20260406'), all)).toHaveLength(6);
     expect(berlin(weekly('FREQ=WEEKLY;COUNT=2'), all)).toHaveLength(2);
+    expect(berlin(weekly('FREQ=WEEKLY;COUNT=2'))).toEqual([]);
   });
 
   test('leaves out its exceptions, by instant or by day', () => {

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { startJsm } from '../support/fakes/jsm.ts';
-import { askShifts, at, DAY, failureOf, readersOf, SECRET } from './reader-world.ts';
+import { askShifts, at, DAY, failureOf, readersOf, SECRET, untilEnd } from './reader-world.ts';
 
 async function world() {
-  const fake = await startJsm();
+  const fake = await untilEnd(startJsm());
   const settings = { kind: 'jsm' as const, url: fake.url, user: 'bot@example.com', token: SECRET };
   return { fake, readers: readersOf(settings, 'jsm-token') };
 }

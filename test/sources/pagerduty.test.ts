@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { startPagerDuty } from '../support/fakes/pagerduty.ts';
-import { askShifts, at, DAY, failureOf, readersOf, SECRET } from './reader-world.ts';
+import { askShifts, at, DAY, failureOf, readersOf, SECRET, untilEnd } from './reader-world.ts';
 
 async function world() {
-  const fake = await startPagerDuty();
+  const fake = await untilEnd(startPagerDuty());
   const readers = readersOf(
     { kind: 'pagerduty', url: fake.url, token: SECRET, webhookSecrets: [] },
     'pd-token',

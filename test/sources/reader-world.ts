@@ -59,6 +59,13 @@ export async function askShifts(
   return answer.shifts;
 }
 
+/** Closes it when the test file has ended. */
+export async function untilEnd<T extends { close(): Promise<void> }>(started: Promise<T>): Promise<T> {
+  const it = await started;
+  atEnd(() => it.close());
+  return it;
+}
+
 /** Everything that a log of this error could hold. */
 export function allOf(error: unknown): string {
   return inspect(error, { depth: 20, showHidden: true, maxStringLength: null });

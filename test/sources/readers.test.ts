@@ -8,7 +8,7 @@ import { startIncidentIo } from '../support/fakes/incidentio.ts';
 import { startJsm } from '../support/fakes/jsm.ts';
 import { startPagerDuty } from '../support/fakes/pagerduty.ts';
 import { waitFor } from '../support/temp.ts';
-import { allOf, askShifts, at, failureOf, IMPATIENT, readersOf, SECRET } from './reader-world.ts';
+import { allOf, askShifts, at, failureOf, IMPATIENT, readersOf, SECRET, untilEnd } from './reader-world.ts';
 
 const TOKEN = 's3cret-token';
 const startsAtMs = at('2026-06-01T07:00:00Z');
@@ -23,12 +23,12 @@ interface Stand {
 /** Each kind with one shift of one person on schedule S1. */
 const KINDS: Readonly<Record<string, () => Promise<Stand>>> = {
   ical: async () => {
-    const fake = await startCalendar();
+    const fake = await untilEnd(startCalendar());
     fake.setShifts([{ summary: 'Ana', startsAtMs, endsAtMs }]);
     return { fake, settings: { kind: 'ical', feed: SECRET }, secret: fake.address };
   },
   pagerduty: async () => {
-    const fake = await startPagerDuty({ token: TOKEN });
+    const fake = await untilEnd(startPagerDuty({ token: TOKEN }));
     fake.setShifts('S1', [{ user: 'PANA', level: 1, startsAtMs, endsAtMs }]);
     return {
       fake,
@@ -37,7 +37,7 @@ const KINDS: Readonly<Record<string, () => Promise<Stand>>> = {
     };
   },
   jsm: async () => {
-    const fake = await startJsm({ token: TOKEN });
+    const fake = await untilEnd(startJsm({ token: TOKEN }));
     fake.setShifts('S1', [{ responder: 'ana', startsAtMs, endsAtMs }]);
     return {
       fake,
@@ -46,7 +46,7 @@ const KINDS: Readonly<Record<string, () => Promise<Stand>>> = {
     };
   },
   incidentio: async () => {
-    const fake = await startIncidentIo({ token: TOKEN });
+    const fake = await untilEnd(startIncidentIo({ token: TOKEN }));
     fake.setShifts('S1', [{ user: '01ANA', startsAtMs, endsAtMs }]);
     return {
       fake,
@@ -128,7 +128,7 @@ describe.each(Object.keys(KINDS))('shifts from %s', (kind) => {
 
   test('a redirect to another host is a failure, and that host hears nothing', async () => {
     const { fake, fail } = await world();
-    const elsewhere = await startFakeVendor(() => ({ body: {} }));
+    const elsewhere = await untilEnd(startFakeVendor(() => ({ body: {} })));
     fake.answerWith({ status: 307, headers: { location: elsewhere.url } });
     await fail();
     expect(elsewhere.requests).toEqual([]);

@@ -1,10 +1,9 @@
 /**
  * A vendor's API on loopback: a real HTTP server that answers by its documentation and checks what it is asked, and that can
- * be told to fail in each way that vendors do.
+ * be told to fail in each way that vendors do. Of no test runner: the benchmark uses them too. Who starts one closes it.
  */
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { atEnd } from '../at-end.ts';
 
 export interface SeenRequest {
   method: string;
@@ -86,7 +85,6 @@ export async function startFakeVendor(answer: (request: SeenRequest) => FakeAnsw
       server.close(() => resolve());
       server.closeAllConnections();
     });
-  atEnd(close);
 
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,

@@ -25,7 +25,7 @@ export interface FakeIncidentIoIncident {
   category: 'triage' | 'live' | 'learning' | 'closed' | 'declined' | 'canceled' | 'merged' | 'paused';
   name?: string;
   severity?: string;
-  /** In the custom field "Affected services". */
+  /** The id of a catalogue entry, in the custom field "Affected services". */
   service?: string;
   createdAtMs: number;
   updatedAtMs: number;
@@ -162,7 +162,7 @@ function incidentJson(incident: FakeIncidentIoIncident): Record<string, unknown>
       },
       {
         custom_field: { id: '01SERVICES', name: 'Affected services', field_type: 'multi_select' },
-        values: service ? [{ value_catalog_entry: { id: '01ENTRY', name: service } }] : [],
+        values: service ? [{ value_catalog_entry: { id: service, name: 'A service' } }] : [],
       },
     ],
     created_at: iso(incident.createdAtMs),
