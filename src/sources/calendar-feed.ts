@@ -14,7 +14,7 @@ import { sourceFailed, understand } from './source-failure.ts';
 import { parseSourceUrl } from './vendor-api.ts';
 
 const COVERED_BEYOND_MS = 2 * 86_400_000;
-/** Ten thousand events take a third of it. */
+/** Ten thousand events take a fifth of it. */
 const MAX_READING_MS = 2_000;
 
 export interface CalendarFeedOptions {

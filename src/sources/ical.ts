@@ -14,8 +14,9 @@
  */
 import ICAL from 'ical.js';
 import { AppError } from '../protocol/errors.ts';
+import { type Component, Properties, type Property } from './jcal.ts';
 import { cleanText } from './normalise.ts';
-import { fitsRule, isShiftRule, skippableMs } from './recurrence.ts';
+import { fitsRule, isShiftRule, laterStart } from './recurrence.ts';
 import type { FeedSpan, OutsideShift } from './shift.ts';
 import { ianaZone, toWallFields, toWallMs, UTC, type Zone } from './wall-time.ts';
 
@@ -32,11 +33,12 @@ export function readCalendar(text: string, span: FeedSpan, level: number): Outsi
   // Of an end that isn't there, or is another one, ical.js makes an empty calendar.
   if (!/^\ufeff?BEGIN:VCALENDAR\r?\n/i.test(text) || !/\nEND:VCALENDAR\s*$/i.test(text)) refuse('is none');
   if ((text.match(/BEGIN:VEVENT/gi) ?? []).length > MAX_EVENTS) refuse('has too many events');
-  const root: unknown[] = ICAL.parse(text.replace(/^\ufeff/, ''));
-  if (root[0] !== 'vcalendar') refuse('is several');
-  const calendar = new ICAL.Component(root);
+  const calendar: Component = ICAL.parse(text.replace(/^\ufeff/, ''));
+  if (calendar[0] !== 'vcalendar') refuse('is several');
   const zones = new CalendarZones(calendar, span.timeZone);
-  const events = calendar.getAllSubcomponents('vevent').map((event) => parseEvent(event, zones));
+  const events = calendar[2]
+    .filter(([name]) => name === 'vevent')
+    .map((event) => parseEvent(new Properties(event), zones));
   const replaced = new Map<string, Moment[]>();
   for (const { uid, replaces } of events) {
     if (!replaces) continue;
@@ -86,46 +88,44 @@ interface CalendarEvent {
   replaces: Moment | undefined;
 }
 
-function parseEvent(event: ICAL.Component, zones: CalendarZones): CalendarEvent {
-  const moments = (name: string) =>
-    event.getAllProperties(name).flatMap((property) => zones.moments(property));
+function parseEvent(event: Properties, zones: CalendarZones): CalendarEvent {
+  const moments = (name: string) => event.all(name).flatMap((property) => zones.moments(property));
   const one = (name: string) => {
     const [first, ...others] = moments(name);
     return others.length > 0 ? refuse(`has an event with several ${name}`) : first;
   };
   const start = one('dtstart') ?? refuse('has an event without a start');
   const replaces = one('recurrence-id');
-  const rules = event.getAllProperties('rrule');
-  const range = event.getFirstProperty('recurrence-id')?.getFirstParameter('range');
-  if (rules.length > 1 || event.getFirstProperty('exrule') || range || (replaces && rules.length > 0))
+  const [rule, ...rules] = event.all('rrule');
+  const ranged = event.all('recurrence-id').some(([, parameters]) => 'range' in parameters);
+  if (rules.length > 0 || event.has('exrule') || ranged || (replaces && rule))
     refuse('repeats in a way that we do not know');
   return {
-    uid: String(event.getFirstPropertyValue('uid') ?? ''),
+    uid: event.text('uid'),
     person: parsePerson(event),
-    cancelled: String(event.getFirstPropertyValue('status') ?? '').toUpperCase() === 'CANCELLED',
+    cancelled: event.text('status').toUpperCase() === 'CANCELLED',
     start,
-    end: parseEnd(start, one('dtend'), event.getFirstPropertyValue('duration')),
-    rule: rules[0] && parseRule(rules[0].getFirstValue(), start.zone),
+    end: parseEnd(start, one('dtend'), event.text('duration')),
+    rule: rule && parseRule(ICAL.Recur.fromData(Object(rule[3])), start.zone),
     added: moments('rdate'),
     removed: moments('exdate'),
     replaces,
   };
 }
 
-function parsePerson(event: ICAL.Component): string {
-  const [attendee, ...others] = event.getAllProperties('attendee');
-  const invited = others.length > 0 || event.getFirstProperty('organizer') !== null;
-  const text =
-    attendee && !invited
-      ? String(attendee.getFirstValue())
-          .replace(/^mailto:/i, '')
-          .toLowerCase()
-      : String(event.getFirstPropertyValue('summary') ?? '');
+function parsePerson(event: Properties): string {
+  const alone = event.all('attendee').length === 1 && !event.has('organizer');
+  const text = alone
+    ? event
+        .text('attendee')
+        .replace(/^mailto:/i, '')
+        .toLowerCase()
+    : event.text('summary');
   return cleanText(text, MAX_NAME_LENGTH);
 }
 
 /** Section 3.6.1: an end, or a duration, or a whole day's day; a time alone has no length. */
-function parseEnd(start: Moment, end: Moment | undefined, duration: unknown): CalendarEvent['end'] {
+function parseEnd(start: Moment, end: Moment | undefined, duration: string): CalendarEvent['end'] {
   const after = (lengthMs: number, exactMs: number) => (wallMs: number) =>
     start.zone.toMs(wallMs + lengthMs) + exactMs;
   if (end) {
@@ -134,15 +134,14 @@ function parseEnd(start: Moment, end: Moment | undefined, duration: unknown): Ca
     if (end.zone === start.zone) return after(end.wallMs - start.wallMs, 0);
     return after(0, instantOf(end) - instantOf(start));
   }
-  if (!(duration instanceof ICAL.Duration)) return after(start.wholeDay ? DAY_MS : 0, 0);
-  const { weeks, days, hours, minutes, seconds, isNegative } = duration;
+  if (duration === '') return after(start.wholeDay ? DAY_MS : 0, 0);
+  const { weeks, days, hours, minutes, seconds, isNegative } = ICAL.Duration.fromString(duration);
   if (isNegative) refuse('has an event that ends before it starts');
   return after((weeks * 7 + days) * DAY_MS, ((hours * 60 + minutes) * 60 + seconds) * 1000);
 }
 
 /** The rule with its end in the local time of the zone, which is what it is counted in here. */
-function parseRule(value: unknown, zone: Zone): ICAL.Recur {
-  if (!(value instanceof ICAL.Recur)) refuse('repeats in a way that we do not know');
+function parseRule(value: ICAL.Recur, zone: Zone): ICAL.Recur {
   if (!isShiftRule(value)) refuse('repeats in a way that we do not know');
   if (value.until) {
     const { until } = value;
@@ -171,9 +170,8 @@ function* starts(
   const single = rule ? [] : [start.wallMs];
   yield* [...single, ...event.added.map((moment) => start.zone.toWall(instantOf(moment)))].filter(stays);
   if (!rule) return;
-  const lengthMs = event.end(start.wallMs) - instantOf(start);
-  const skippedMs = skippableMs(rule, fromMs - lengthMs - instantOf(start));
-  const iterator = rule.iterator(icalTime(start.wallMs + skippedMs, start.wholeDay));
+  const gapMs = fromMs - event.end(start.wallMs);
+  const iterator = rule.iterator(icalTime(laterStart(rule, start.wallMs, gapMs), start.wholeDay));
   for (let next = iterator.next(); next; next = iterator.next()) {
     if (--steps.left < 0) refuse('repeats too often');
     const wallMs = toWallMs(next);
@@ -184,19 +182,16 @@ function* starts(
 
 /** The zones that a calendar's times are in. */
 class CalendarZones {
-  readonly #calendar: ICAL.Component;
+  readonly #calendar: Component;
   readonly #floating: Zone;
   readonly #byName = new Map<string, Zone>();
 
-  constructor(calendar: ICAL.Component, floating: string) {
+  constructor(calendar: Component, floating: string) {
     this.#calendar = calendar;
     this.#floating = ianaZone(floating) ?? refuse('is of a schedule without a zone');
   }
 
-  moments(property: ICAL.Property): Moment[] {
-    // jCal (RFC 7265): ICAL.Time would make 1 July of 31 June.
-    const [, , , ...texts]: unknown[] = property.toJSON();
-    const name = property.getFirstParameter('tzid');
+  moments([, { tzid }, , ...texts]: Property): Moment[] {
     return texts.map((text) => {
       const [, date = '', time, utc] = MOMENT.exec(String(text)) ?? refuse('has a time that is none');
       const [year = 0, month = 0, day = 0] = date.split('-').map(Number);
@@ -204,7 +199,7 @@ class CalendarZones {
       const wallMs = toWallMs({ year, month, day, hour, minute, second });
       if (Number.isNaN(wallMs)) refuse('has a time that is none');
       const wholeDay = time === undefined;
-      const zone = utc ? UTC : name && !wholeDay ? this.#named(name) : this.#floating;
+      const zone = utc ? UTC : tzid && !wholeDay ? this.#named(String(tzid)) : this.#floating;
       return { wallMs, zone, wholeDay };
     });
   }
@@ -218,11 +213,11 @@ class CalendarZones {
   }
 
   #ownZone(name: string): Zone | undefined {
-    const component = this.#calendar
-      .getAllSubcomponents('vtimezone')
-      .find((candidate) => candidate.getFirstPropertyValue('tzid') === name);
+    const component = this.#calendar[2].find(
+      (candidate) => candidate[0] === 'vtimezone' && new Properties(candidate).text('tzid') === name,
+    );
     if (component === undefined) return undefined;
-    const zone = new ICAL.Timezone(component);
+    const zone = new ICAL.Timezone(new ICAL.Component(component));
     return {
       toMs: (wallMs) => icalTime(wallMs, false, zone).toUnixTime() * 1000,
       toWall: (ms) => toWallMs(icalTime(ms, false, ICAL.Timezone.utcTimezone).convertToZone(zone)),

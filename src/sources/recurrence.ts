@@ -22,15 +22,21 @@ export function isShiftRule({ freq, interval, parts }: Rule): boolean {
 }
 
 /**
- * By how much of a gap a rule may begin later without becoming another one: what is counted in days or weeks can leave out
- * whole periods, years of them at once, unless its occurrences are numbered.
+ * A later local time from which a rule has the same occurrences after the gap: whole periods, years of them at once, can be
+ * left out unless its occurrences are numbered; months only where the rule names their days, and not its start does.
  */
-export function skippableMs({ freq, interval, count }: Rule, gapMs: number): number {
-  const days = freq === 'DAILY' ? 1 : freq === 'WEEKLY' ? 7 : undefined;
-  if (days === undefined || count) return 0;
-  const periodMs = days * interval * DAY_MS;
-  // Two days early, for what zones do.
-  return Math.max(0, Math.floor((gapMs - 2 * DAY_MS) / periodMs)) * periodMs;
+export function laterStart({ freq, interval, count, parts }: Rule, wallMs: number, gapMs: number): number {
+  // Some days early, for what zones do.
+  const days = Math.floor(gapMs / DAY_MS) - 2;
+  if (count || days <= 0) return wallMs;
+  if (freq === 'DAILY' || freq === 'WEEKLY') {
+    const period = interval * (freq === 'WEEKLY' ? 7 : 1);
+    return wallMs + Math.floor(days / period) * period * DAY_MS;
+  }
+  const months = Math.floor((days - 31) / 31 / interval) * interval;
+  if (freq !== 'MONTHLY' || !(parts.BYDAY ?? parts.BYMONTHDAY) || months <= 0) return wallMs;
+  const { year, month, ...time } = toWallFields(wallMs);
+  return Date.UTC(year, month - 1 + months, 1, time.hour, time.minute, time.second);
 }
 
 /** ical.js moves days that don't exist (30 February) into the next month; they are to be left out. */

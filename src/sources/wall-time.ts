@@ -12,13 +12,20 @@ export interface Zone {
 
 export const UTC: Zone = { toMs: (wallMs) => wallMs, toWall: (ms) => ms };
 
-/** Undefined for a name that is not in the IANA database. */
+/** Undefined for a name that is not in the IANA database. It remembers what it has told: for one calendar, not for ever. */
 export function ianaZone(name: string): Zone | undefined {
   if (!IANAZone.isValidZone(name)) return undefined;
   const zone = IANAZone.create(name);
+  // Shifts share their boundaries, and time-zone arithmetic is slow.
+  const known = new Map<number, number>();
   return {
-    toMs: (wallMs) =>
-      DateTime.fromMillis(wallMs, { zone: 'utc' }).setZone(zone, { keepLocalTime: true }).toMillis(),
+    toMs(wallMs) {
+      const ms =
+        known.get(wallMs) ??
+        DateTime.fromMillis(wallMs, { zone: 'utc' }).setZone(zone, { keepLocalTime: true }).toMillis();
+      known.set(wallMs, ms);
+      return ms;
+    },
     toWall: (ms) => ms + zone.offset(ms) * 60_000,
   };
 }

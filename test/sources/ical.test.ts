@@ -182,6 +182,19 @@ describe('a shift that repeats', () => {
     );
   });
 
+  test.each([
+    'FREQ=MONTHLY;BYDAY=1MO',
+    'FREQ=MONTHLY;INTERVAL=5;BYDAY=-1FR',
+    'FREQ=MONTHLY;BYMONTHDAY=31',
+    'FREQ=DAILY;INTERVAL=4',
+  ])('by %s is found years later as by counting from its start', (rule) => {
+    for (const from of ['2026-03-02T00:00:00Z', '2026-05-17T00:00:00Z', '2031-01-31T00:00:00Z']) {
+      const span = { from, to: new Date(at(from) + 400 * DAY).toISOString() };
+      expect(berlin(weekly(rule), span)).toEqual(berlin(weekly(`${rule};COUNT=9999`), span));
+      expect(berlin(weekly(rule), span)).not.toEqual([]);
+    }
+  });
+
   test('ends with UNTIL, given in UTC, and with COUNT', () => {
     const all = { from: '2026-01-01T00:00:00Z', to: '2026-12-31T00:00:00Z' };
     // 09:00 in Berlin is 08:00Z in winter and 07:00Z in summer.
