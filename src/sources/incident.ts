@@ -39,6 +39,7 @@ export interface IncidentReader {
 
 /** What reached the webhook's address: raw, before anything of it is believed. */
 export interface RawDelivery {
+  /** By lower-case name, as Node gives them. */
   headers: Readonly<Record<string, string | readonly string[] | undefined>>;
   body: Uint8Array;
   /** DER of the client certificate that TLS was set up with, where there was one. */
@@ -49,6 +50,9 @@ export interface RawDelivery {
 export interface WebhookProfile {
   /** Throws AppError `unauthenticated` unless the delivery is genuine and, where the scheme has a time, of now. */
   verify(raw: RawDelivery, nowMs: number): void;
-  /** Only for verified bytes. Throws AppError `invalid_request` for what is not of the documented shape. */
-  parse(body: Uint8Array): Delivery;
+  /**
+   * Only for a verified delivery; `nowMs` is when it arrived, and no word counts as newer than that. Throws AppError
+   * `invalid_request` for what is not of the documented shape, `unauthenticated` for what is too old to be a first delivery.
+   */
+  parse(raw: RawDelivery, nowMs: number): Delivery;
 }
