@@ -9,7 +9,7 @@ import {
 
 /**
  * Alertmanager with a bearer token; without one it must come with a client certificate. Its alerts can't be acknowledged
- * (it repeats itself), and one of another severity is another alert.
+ * (it repeats itself), and one of another severity is another alert, beside the old one until that resolves.
  */
 export function alertmanagerSender(bearer?: string): WebhookSender {
   const sign = (body: string | Uint8Array): SentDelivery =>
