@@ -86,7 +86,10 @@ function readIncident(
     priority: readReference(data.priority, 'event.data.priority', 'summary'),
     outsideService: readReference(data.service, 'event.data.service', 'id'),
     title: readOptional(data.title, 'event.data.title', readText),
-    startedAtMs: readOptional(data.created_at, 'event.data.created_at', readInstant) ?? occurredAtMs,
+    startedAtMs: Math.min(
+      readOptional(data.created_at, 'event.data.created_at', readInstant) ?? occurredAtMs,
+      occurredAtMs,
+    ),
     outsideDeclarer,
     outsideAssignees: readList(data.assignees ?? [], 'event.data.assignees').map((assignee) =>
       readReference(assignee, 'event.data.assignees', 'id'),
