@@ -58,9 +58,8 @@ function isOfNow({ validFrom, validTo }: X509Certificate, nowMs: number): boolea
 /** The one common name, and the DNS, e-mail and URI alternative names. */
 function namesOf(certificate: X509Certificate): string[] {
   const { CN } = certificate.toLegacyObject().subject as { CN?: string | string[] };
-  const alternatives = certificate.subjectAltName ?? '';
-  // Node quotes a name that could be read as several; such a certificate has none that we take.
-  const entries = alternatives.includes('"') ? [] : alternatives.split(', ');
+  // Node escapes a comma inside a name, so that none can look like two.
+  const entries = certificate.subjectAltName?.split(', ') ?? [];
   return [
     ...(typeof CN === 'string' ? [CN] : []),
     ...entries.flatMap((entry) => /^(?:DNS|email|URI):(.+)$/.exec(entry)?.[1] ?? []),

@@ -104,7 +104,8 @@ describe('a client certificate', () => {
   test('is refused from another CA, of the same name too, from an intermediate one, and as a CA', async () => {
     const namesake = await makeCa(ca.name);
     const intermediate = await makeCa('CN=intermediate', { issuer: ca });
-    for (const issuer of [await makeCa('CN=another CA'), namesake, intermediate])
+    const renamed = { ...ca, name: 'CN=our CA under another name' };
+    for (const issuer of [await makeCa('CN=another CA'), namesake, intermediate, renamed])
       expect(isTaken((await makeClientCertificate(issuer)).der)).toBe(false);
     expect(isTaken((await makeClientCertificate(ca, { isCa: true })).der)).toBe(false);
   });

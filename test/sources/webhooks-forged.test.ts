@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { AppError } from '../../src/protocol/errors.ts';
@@ -191,6 +192,7 @@ describe('a PagerDuty delivery', () => {
     const header = sent.headers['x-pagerduty-signature']!;
     for (const forged of [header.replace('v1=', 'v2='), header.replace('v1=', 'v11='), header.toUpperCase()])
       isRefused(profile, withHeader(sent, 'x-pagerduty-signature', forged));
+    isRefused(profile, withHeader(sent, 'x-pagerduty-signature', `${header},v2=${'a'.repeat(2048)}`));
     const many = [...Array<string>(10).fill(`v1=${'0'.repeat(64)}`), header].join(',');
     isRefused(profile, withHeader(sent, 'x-pagerduty-signature', many));
   });
@@ -226,6 +228,27 @@ describe('a Standard Webhooks delivery', () => {
     } = sender(secret).sign('2000000000.{}', NOW).headers;
     const headers = { ...proof, 'webhook-id': `${id}.${time}`, 'webhook-timestamp': '2000000000' };
     isRefused(profile, { headers, body: Buffer.from('{}'), clientCertificate: undefined }, 2_000_000_000_000);
+  });
+
+  test('is refused with a time in another form, signed as it may be', () => {
+    const seconds = String(NOW / 1000);
+    for (const time of [
+      `${seconds}.0`,
+      `0${seconds}`,
+      `+${seconds}`,
+      `${seconds}e0`,
+      'Infinity',
+      String(NOW),
+    ]) {
+      const key = Buffer.from(secret.slice('whsec_'.length), 'base64');
+      const signature = createHmac('sha256', key).update(`msg_1.${time}.`).update(sent.body).digest('base64');
+      const headers = {
+        'webhook-id': 'msg_1',
+        'webhook-timestamp': time,
+        'webhook-signature': `v1,${signature}`,
+      };
+      isRefused(profile, { headers, body: sent.body, clientCertificate: undefined });
+    }
   });
 
   test('needs a secret of the form that senders show', () => {
