@@ -1,5 +1,7 @@
 // Every kind of sender with a profile that trusts it, for what must hold of all of them.
+import { expect } from 'vitest';
 import type { Source, SourceSettings } from '../../src/catalogue/types.ts';
+import { AppError } from '../../src/protocol/errors.ts';
 import type { Delivery, RawDelivery, WebhookProfile } from '../../src/sources/incident.ts';
 import { createWebhookProfile } from '../../src/sources/webhook-profiles.ts';
 import { alertmanagerSender } from '../support/alertmanager-sender.ts';
@@ -10,6 +12,9 @@ import {
   type SentDelivery,
   type WebhookSender,
 } from '../support/webhook-senders.ts';
+
+/** When the deliveries that must be refused are made. */
+export const NOW = Date.parse('2026-01-05T02:14:30.000Z');
 
 export interface Kind {
   kind: 'pagerduty' | 'incidentio' | 'rootly' | 'alertmanager';
@@ -91,3 +96,29 @@ export function receive(profile: WebhookProfile, sent: SentDelivery, nowMs: numb
   profile.verify(delivery, nowMs);
   return profile.parse(delivery, nowMs);
 }
+
+/** What a refusal says, whatever it refused: the same for all, or it would teach a forger. */
+export function refusal(attempt: () => unknown): { code: string; message: string; hint: string | undefined } {
+  try {
+    attempt();
+  } catch (error) {
+    if (error instanceof AppError) return { code: error.code, message: error.message, hint: error.hint };
+    throw error;
+  }
+  throw new Error('the delivery was taken');
+}
+
+export const REFUSED = refusal(() =>
+  profileOf('rootly', 's').verify(raw({ headers: {}, body: Buffer.from('{}') }), 0),
+);
+export const isRefused = (profile: WebhookProfile, delivery: RawDelivery, nowMs = NOW) =>
+  expect(refusal(() => profile.verify(delivery, nowMs))).toEqual(REFUSED);
+export const withHeader = (
+  sent: SentDelivery,
+  name: string,
+  value: string | string[] | undefined,
+): RawDelivery => ({
+  headers: { ...sent.headers, [name]: value },
+  body: sent.body,
+  clientCertificate: undefined,
+});
