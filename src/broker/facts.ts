@@ -2,6 +2,7 @@
  * What a decision may use, each fact with its source and age. A fact is always there: unknown ones carry a neutral value
  * and `known: false`. Stale is unknown, never good.
  */
+import { formatPosition } from '../catalogue/positions.ts';
 import type { Catalogue, Resource, Schedule } from '../catalogue/types.ts';
 import type { Fact, Facts, IncidentFact, ShiftFact } from '../policy/policy.ts';
 import type { FactView } from '../protocol/messages.ts';
@@ -20,7 +21,7 @@ export function gatherFacts(catalogue: Catalogue, subject: FactSubject): Facts {
   const { device, nowMs } = subject;
   return {
     shift: shiftFact(catalogue, subject),
-    incident: incidentFact(subject),
+    incident: incidentFact(catalogue, subject),
     device: device
       ? known(
           { id: device.id, keystore: device.keystore, enrolledSeconds: seconds(nowMs - device.createdAt) },
@@ -63,13 +64,14 @@ function shiftFact(catalogue: Catalogue, { user, resource, nowMs }: FactSubject)
       onCall: shifts.length > 0,
       level: levels.length > 0 ? Math.min(...levels) : 0,
       schedules: [...new Set(shifts.map(({ schedule }) => schedule))],
+      positions: [...new Set(shifts.map(({ schedule, level }) => formatPosition(schedule, level)))],
       coversResource: covering.length > 0,
     },
     'static',
   );
 }
 
-function incidentFact({ incident, user, resource }: FactSubject): Fact<IncidentFact> {
+function incidentFact(catalogue: Catalogue, { incident, user, resource }: FactSubject): Fact<IncidentFact> {
   if (!incident) {
     return unknown(
       {
@@ -81,6 +83,8 @@ function incidentFact({ incident, user, resource }: FactSubject): Fact<IncidentF
         declaredBy: '',
         byBeneficiary: false,
         matchesResource: false,
+        trusted: false,
+        confirmed: false,
       },
       'none',
     );
@@ -95,6 +99,8 @@ function incidentFact({ incident, user, resource }: FactSubject): Fact<IncidentF
       declaredBy: incident.declaredBy,
       byBeneficiary: incident.declaredBy === user,
       matchesResource: incident.service === resource?.service,
+      trusted: incident.source === 'manual' || (catalogue.sources.get(incident.source)?.trusted ?? false),
+      confirmed: true,
     },
     incident.source,
   );

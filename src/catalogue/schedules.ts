@@ -3,12 +3,12 @@ import type { Node } from 'yaml';
 import { isName } from '../protocol/names.ts';
 import { type Fields, readFields } from './fields.ts';
 import { NAME_FORM, readNamed } from './people.ts';
+import { MAX_LEVEL } from './positions.ts';
 import type { Placed, Reader } from './read.ts';
 import type { Rotation, Schedule, ScheduleOverride, Service } from './types.ts';
 
 const LOCAL_TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}$/;
 const DAY_SECONDS = 86_400;
-const MAX_LEVEL = 9;
 
 export function readSchedules(
   reader: Reader,

@@ -1,5 +1,6 @@
 /** Names in a policy that nothing in the catalogue answers to: a rule that silently never applies. */
 import { nearest } from '../catalogue/nearest.ts';
+import { formatPosition, levelsOf } from '../catalogue/positions.ts';
 import type { Catalogue, Finding } from '../catalogue/types.ts';
 import { formatTarget } from '../protocol/names.ts';
 import type { PolicyJson } from './cedar.ts';
@@ -45,7 +46,9 @@ function comparable(catalogue: Catalogue): Record<string, Names> {
     'resource.kind': error('resource type', ['postgres', 'ssh']),
     'principal.groups': error('group', catalogue.groups),
     'context.shift.value.schedules': error('schedule', catalogue.schedules.keys()),
+    'context.shift.value.positions': error('position', positionsOf(catalogue)),
     'context.incident.value.service': services,
+    'context.incident.value.source': error('source', ['manual', ...catalogue.sources.keys()]),
     'context.incident.value.declaredBy': error('person', catalogue.people.keys()),
     'context.device.value.keystore': error('keystore', ['keychain', 'ssh-agent', 'file']),
     'context.presence.value.method': error('presence', ['none', 'keychain-prompt', 'touch', 'fresh-login']),
@@ -68,6 +71,12 @@ function entities(catalogue: Catalogue): Record<string, Names> {
     Role: error('role', targets),
     Installation: error('installation', [INSTALLATION]),
   };
+}
+
+function positionsOf({ schedules }: Catalogue): string[] {
+  return [...schedules.values()].flatMap((schedule) =>
+    levelsOf(schedule).map((level) => formatPosition(schedule.id, level)),
+  );
 }
 
 export function findDanglingNames(policy: PolicyJson, catalogue: Catalogue): DanglingName[] {

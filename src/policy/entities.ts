@@ -10,7 +10,7 @@ const FOREVER = Number.MAX_SAFE_INTEGER;
 
 /** What stands in for a value that is not known, whatever came with it. No loaded rule hangs on it: see lint.ts. */
 const NEUTRAL: { [Name in keyof Facts]: Facts[Name]['value'] } = {
-  shift: { onCall: false, level: 0, schedules: [], coversResource: false },
+  shift: { onCall: false, level: 0, schedules: [], positions: [], coversResource: false },
   incident: {
     id: '',
     open: false,
@@ -20,6 +20,8 @@ const NEUTRAL: { [Name in keyof Facts]: Facts[Name]['value'] } = {
     declaredBy: '',
     byBeneficiary: true,
     matchesResource: false,
+    trusted: false,
+    confirmed: false,
   },
   device: { id: '', keystore: 'file', enrolledSeconds: 0 },
   risk: { score: FOREVER },
@@ -77,10 +79,11 @@ export interface Circumstances {
 /** The members of `context`; the schema says what each holds. */
 const CONTEXT = {
   shift: ({ facts }: Circumstances) =>
-    fact(facts.shift, NEUTRAL.shift, ({ onCall, level, schedules, coversResource }) => ({
+    fact(facts.shift, NEUTRAL.shift, ({ onCall, level, schedules, positions, coversResource }) => ({
       onCall,
       level: long(level),
       schedules: schedules.map(text),
+      positions: positions.map(text),
       coversResource,
     })),
   incident: ({ facts }: Circumstances) =>
@@ -93,6 +96,8 @@ const CONTEXT = {
       declaredBy: text(value.declaredBy),
       byBeneficiary: value.byBeneficiary,
       matchesResource: value.matchesResource,
+      trusted: value.trusted,
+      confirmed: value.confirmed,
     })),
   device: ({ facts }: Circumstances) =>
     fact(facts.device, NEUTRAL.device, ({ id, keystore, enrolledSeconds }) => ({

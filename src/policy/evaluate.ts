@@ -23,7 +23,12 @@ export interface LoadedRule {
   effect: 'permit' | 'forbid';
   because: string | undefined;
   chain: string | undefined;
+  readsShift: boolean;
+  readsIncident: boolean;
 }
+
+/** Nobody is asked before these open something. */
+const WITHOUT_A_HUMAN: readonly AccessAction[] = ['grant', 'extend', 'auto-override'];
 
 /** In code, not in policy: whoever would benefit from an incident cannot open the door with it alone. */
 const SELF_DECLARED: DecidingRule = {
@@ -31,6 +36,21 @@ const SELF_DECLARED: DecidingRule = {
   effect: 'forbid',
   because:
     'an incident that you declared or reopened yourself can be asked with, but grants and extends nothing',
+  chain: undefined,
+};
+/** In code as well: who may post to an untrusted source's address must not choose what opens wide. */
+const UNTRUSTED_SOURCE: DecidingRule = {
+  id: 'oncall.untrusted-source',
+  effect: 'forbid',
+  because:
+    'an incident from a source that the catalogue does not trust can be asked with, but grants the narrowest role alone',
+  chain: undefined,
+};
+/** In code as well: a paging system that cannot be reached must not keep doors open by its silence. */
+const STALE_SHIFT: DecidingRule = {
+  id: 'oncall.stale-shift',
+  effect: 'forbid',
+  because: 'who is on call was last heard too long ago: it can be asked with, but grants and extends nothing',
   chain: undefined,
 };
 const UNKNOWN_PERSON: DecidingRule = {
@@ -63,11 +83,22 @@ export function createPolicy(
       ...question,
       beneficiary: question.user,
     });
-    const needsOther = action === 'grant' || action === 'extend';
+    if (!answer.allowed || !WITHOUT_A_HUMAN.includes(action)) return answer;
+    const { shift, incident } = question.facts;
     // Whether the fact counts as known does not matter here: the doubt is not the asker's to use.
-    if (!answer.allowed || !needsOther || !question.facts.incident.value.byBeneficiary) return answer;
-    return refusal(SELF_DECLARED);
+    if (incident.value.byBeneficiary) return refusal(SELF_DECLARED);
+    const isNarrowest = resource.roles.indexOf(question.target.role) === 0;
+    if (incident.known && !incident.value.trusted && !isNarrowest && restsOn(answer, 'readsIncident')) {
+      return refusal(UNTRUSTED_SOURCE);
+    }
+    if (shift.demoted && restsOn(answer, 'readsShift')) return refusal(STALE_SHIFT);
+    return answer;
   };
+
+  /** Every permit that decided looks at the fact: without it the answer would have been no. */
+  function restsOn(answer: Answer, reads: 'readsShift' | 'readsIncident'): boolean {
+    return answer.rules.length > 0 && answer.rules.every(({ id }) => rules.get(id)?.[reads]);
+  }
 
   function evaluate(
     action: string,
@@ -104,7 +135,8 @@ export function createPolicy(
     return { allowed, rules: deciding, errors };
   }
 
-  const decideAccess = (question: AccessQuestion): AccessDecision => decide(isAllowed, question);
+  const decideAccess = (question: AccessQuestion): AccessDecision =>
+    decide(isAllowed, question, (answer) => restsOn(answer, 'readsShift'));
 
   return {
     sha256,
@@ -120,17 +152,23 @@ export function createPolicy(
 function decide(
   ask: (action: AccessAction, question: AccessQuestion) => Answer,
   question: AccessQuestion,
+  restsOnShift: (answer: Answer) => boolean,
 ): AccessDecision {
   const grant = ask('grant', question);
-  if (grant.allowed) return { effect: 'grant', rules: grant.rules, chains: [], errors: [] };
+  if (grant.allowed) {
+    const { rules } = grant;
+    return { effect: 'grant', rules, chains: [], errors: [], restsOnShift: restsOnShift(grant) };
+  }
   const request = ask('ask', question);
   const errors = [...grant.errors, ...request.errors];
   const denials = distinct([...grant.rules, ...request.rules].filter(({ effect }) => effect === 'forbid'));
-  if (errors.length > 0) return { effect: 'deny', rules: denials, chains: [], errors };
-  if (!request.allowed) return { effect: 'deny', rules: denials, chains: [], errors };
+  if (errors.length > 0 || !request.allowed) {
+    return { effect: 'deny', rules: denials, chains: [], errors, restsOnShift: false };
+  }
   const chains = [...new Set(request.rules.flatMap(({ chain }) => chain ?? []))];
   // What stood against granting at once is part of the answer.
-  return { effect: 'ask', rules: distinct([...request.rules, ...denials]), chains, errors };
+  const rules = distinct([...request.rules, ...denials]);
+  return { effect: 'ask', rules, chains, errors, restsOnShift: restsOnShift(request) };
 }
 
 function circumstancesOf(question: AdminQuestion): Circumstances {

@@ -2,10 +2,11 @@
  * What would change the answer. Nothing here reads rules: each change is made to the question, and the question is
  * decided again, so what people read is true by construction.
  */
+import { formatPosition } from '../catalogue/positions.ts';
 import type { Catalogue, Resource } from '../catalogue/types.ts';
 import { formatDuration } from '../protocol/durations.ts';
 import { formatTarget } from '../protocol/names.ts';
-import type { AccessDecision, AccessQuestion, Counterfactual, Facts } from './policy.ts';
+import type { AccessDecision, AccessQuestion, Counterfactual, Facts, IncidentFact } from './policy.ts';
 
 const RANK = { deny: 0, ask: 1, grant: 2 } as const;
 const SHORT_SECONDS = [3600, 1800];
@@ -73,27 +74,24 @@ function reasonChange(question: AccessQuestion): Change[] {
 
 function incidentChanges(question: AccessQuestion, resource: Resource): Change[] {
   const { incident } = question.facts;
-  const usable = { ...incident.value, open: true, service: resource.service, matchesResource: true };
-  const fact = { known: true, source: incident.source, ageSeconds: 0 };
-  if (incident.known && incident.value.open && incident.value.matchesResource) {
-    if (!incident.value.byBeneficiary) return [];
-    const value = { ...usable, byBeneficiary: false, declaredBy: '' };
-    return [
-      {
-        change: 'incident.declaredBy',
-        words: `if somebody else had declared ${incident.value.id}`,
-        question: withFacts(question, { incident: { ...fact, value } }),
-      },
-    ];
+  const changed = (change: string, words: string, value: Partial<IncidentFact>): Change => {
+    const fact = { known: true, source: incident.source, ageSeconds: 0 };
+    const facts = { incident: { ...fact, value: { ...incident.value, ...value } } };
+    return { change, words, question: withFacts(question, facts) };
+  };
+  const byOther = { byBeneficiary: false, declaredBy: '' };
+  const vouchedFor = { trusted: true, confirmed: true };
+  const { id, open, matchesResource, byBeneficiary, trusted, confirmed } = incident.value;
+  if (!incident.known || !open || !matchesResource) {
+    const words = `if an incident on ${resource.service}, declared by somebody else, were open`;
+    const usable = { open: true, service: resource.service, matchesResource: true };
+    return [changed('incident.open', words, { ...usable, ...byOther, ...vouchedFor })];
   }
-  const value = { ...usable, byBeneficiary: false, declaredBy: '' };
-  return [
-    {
-      change: 'incident.open',
-      words: `if an incident on ${resource.service}, declared by somebody else, were open`,
-      question: withFacts(question, { incident: { ...fact, value } }),
-    },
-  ];
+  if (byBeneficiary) {
+    return [changed('incident.declaredBy', `if somebody else had declared ${id}`, byOther)];
+  }
+  if (trusted && confirmed) return [];
+  return [changed('incident.source', `if a trusted source had confirmed ${id}`, vouchedFor)];
 }
 
 function shiftChange(question: AccessQuestion, resource: Resource, catalogue: Catalogue): Change[] {
@@ -104,6 +102,9 @@ function shiftChange(question: AccessQuestion, resource: Resource, catalogue: Ca
     onCall: true,
     level: 1,
     schedules: [...new Set([...shift.value.schedules, ...schedules])],
+    positions: [
+      ...new Set([...shift.value.positions, ...schedules.map((schedule) => formatPosition(schedule, 1))]),
+    ],
     coversResource: schedules.length > 0,
   };
   const on = schedules.length > 0 ? schedules.join(' and ') : resource.service;
@@ -139,11 +140,13 @@ function roleChanges(question: AccessQuestion, resource: Resource): Change[] {
 }
 
 function freshnessChange(question: AccessQuestion): Change[] {
-  const stale = Object.entries(question.facts).filter(([, fact]) => !fact.known || fact.ageSeconds > 0);
+  const stale = Object.entries(question.facts).filter(
+    ([, fact]) => !fact.known || fact.demoted || fact.ageSeconds > 0,
+  );
   if (stale.length === 0) return [];
   const { shift, incident, device, risk, presence } = question.facts;
   const facts: Facts = {
-    shift: { ...shift, known: true, ageSeconds: 0 },
+    shift: { ...shift, known: true, ageSeconds: 0, demoted: false },
     incident: { ...incident, known: true, ageSeconds: 0 },
     device: { ...device, known: true, ageSeconds: 0 },
     risk: { ...risk, known: true, ageSeconds: 0 },

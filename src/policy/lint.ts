@@ -18,6 +18,11 @@ export interface LintProblem {
   mark: string;
 }
 
+/** Whether a rule looks at a fact in any way; a use of the whole context looks at all of them. */
+export function readsFact(policy: PolicyJson, fact: FactName): boolean {
+  return mentions(conjunction(policy), fact);
+}
+
 /** True, false, or open. */
 type Truth = boolean | undefined;
 

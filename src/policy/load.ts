@@ -5,7 +5,7 @@ import { escapeForTerminal, isName } from '../protocol/names.ts';
 import { type PolicyJson, type Problem, parsePolicy, validatePolicies } from './cedar.ts';
 import { findDanglingNames } from './dangling.ts';
 import { createPolicy, type LoadedRule } from './evaluate.ts';
-import { lintFacts } from './lint.ts';
+import { lintFacts, readsFact } from './lint.ts';
 import type { LoadPolicy, PolicySource } from './policy.ts';
 import { offsetOfByte, positionIn, type Statement, splitStatements } from './statements.ts';
 
@@ -62,6 +62,8 @@ function toLoaded({ statement, json }: Rule): LoadedRule {
     effect: json.effect,
     because: json.annotations?.because,
     chain: json.annotations?.chain,
+    readsShift: readsFact(json, 'shift'),
+    readsIncident: readsFact(json, 'incident'),
   };
 }
 

@@ -10,6 +10,8 @@ export interface Fact<T> {
   value: T;
   source: string;
   ageSeconds: number;
+  /** Old, and still usable: it no longer grants or extends by itself. Set for the shift alone. */
+  demoted?: boolean;
 }
 
 export interface ShiftFact {
@@ -18,6 +20,8 @@ export interface ShiftFact {
   level: number;
   /** Schedules on which the person is on call now. */
   schedules: readonly string[];
+  /** Each schedule with the level held there: `orders-primary level 1`. */
+  positions: readonly string[];
   /** One of these schedules is listed by the service that the resource belongs to. */
   coversResource: boolean;
 }
@@ -35,6 +39,10 @@ export interface IncidentFact {
   byBeneficiary: boolean;
   /** The incident is about the service that the resource belongs to. */
   matchesResource: boolean;
+  /** Its source is one that the catalogue trusts; a person's word (`manual`) is. From others it grants the narrowest role alone. */
+  trusted: boolean;
+  /** The source's API said the same as its webhook, or there is nothing more to ask. */
+  confirmed: boolean;
 }
 
 export interface DeviceFact {
@@ -58,7 +66,7 @@ export interface Facts {
   presence: Fact<{ method: Presence }>;
 }
 
-export type AccessAction = 'grant' | 'ask' | 'break-glass' | 'renew' | 'extend';
+export type AccessAction = 'grant' | 'ask' | 'break-glass' | 'renew' | 'extend' | 'auto-override';
 
 export type AdminAction =
   | 'approve'
@@ -116,6 +124,8 @@ export interface AccessDecision {
   /** Approval chains that must all be satisfied when `effect` is `ask`. */
   chains: readonly string[];
   errors: readonly string[];
+  /** Every rule that permitted it reads the shift: what is granted on it ends with the shift. */
+  restsOnShift: boolean;
 }
 
 /** One fact turned over, and what the decision would then have been. */
@@ -135,7 +145,7 @@ export interface Policy {
   readonly sha256: string;
   /** May this be granted now, else may it be asked for, else deny. */
   decideAccess(question: AccessQuestion): AccessDecision;
-  /** `renew`, `extend` and `break-glass`, each in its own moment. */
+  /** `renew`, `extend`, `break-glass` and `auto-override` (nobody of a chain answered in time), each in its own moment. */
   isAllowed(action: AccessAction, question: AccessQuestion): Answer;
   isPermitted(question: AdminQuestion): Answer;
   /** What would change the answer, found by deciding again with one fact turned over. Only changes that help are listed. */

@@ -6,6 +6,7 @@ export const ACCESS_ACTIONS = [
   'break-glass',
   'renew',
   'extend',
+  'auto-override',
 ] as const satisfies readonly AccessAction[];
 
 export const ADMIN_ACTIONS = [
@@ -47,10 +48,12 @@ entity Role in [Resource] {
 };
 entity Installation;
 
-type Shift = { onCall: Bool, level: Long, schedules: Set<String>, coversResource: Bool };
+type Shift = {
+  onCall: Bool, level: Long, schedules: Set<String>, positions: Set<String>, coversResource: Bool
+};
 type Incident = {
   id: String, open: Bool, priority: String, service: String, source: String, declaredBy: String,
-  byBeneficiary: Bool, matchesResource: Bool
+  byBeneficiary: Bool, matchesResource: Bool, trusted: Bool, confirmed: Bool
 };
 type Device = { id: String, keystore: String, enrolledSeconds: Long };
 

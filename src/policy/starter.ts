@@ -4,6 +4,10 @@ const ACCESS = `// Who gets what, and how. Nothing is allowed that no rule permi
 // Every fact is { known, value, source, ageSeconds }. Look at known first: what isn't known must not open a door.
 // resource is a role of a resource: resource.name, resource.rank (0 is the narrowest), resource.resourceName,
 // resource.service, resource.environment, resource.sensitivity, resource.kind, resource.maxSeconds.
+// One schedule's levels: context.shift.value.positions.containsAny(["orders-primary level 1", "orders-primary level 2"]).
+//
+// Whatever the rules say: an incident that somebody declared or reopened themself, and a shift that its source has not
+// confirmed for too long, grant and extend nothing; an incident from an untrusted source grants the narrowest role alone.
 
 @id("oncall-with-incident")
 @because("you are on call for this service, and somebody else declared an incident on it")
@@ -34,6 +38,9 @@ when {
   context.incident.known && context.incident.value.open && context.incident.value.matchesResource &&
   context.request.durationSeconds <= resource.maxSeconds
 };
+
+// A stage of an approval chain that ends in auto-override grants nothing until a rule here permits
+// Action::"auto-override": none does.
 
 // The group named like a service is that service's team.
 @id("team-asks")

@@ -47,6 +47,7 @@ describe('deciding', () => {
       rules: [],
       chains: [],
       errors: [],
+      restsOnShift: false,
     });
   });
 
@@ -84,6 +85,88 @@ describe('deciding', () => {
     const asking = load(permit('g', 'grant') + ask('a', 'leads')).decideAccess(question({ facts }));
     expect(asking.effect).toBe('ask');
     expect(asking.rules.map(({ id }) => id)).toEqual(['a', 'oncall.self-declared']);
+  });
+
+  const onCall = 'context.shift.known && context.shift.value.coversResource';
+  const burning = 'context.incident.known && context.incident.value.open';
+  const write = { resource: 'db-replica', role: 'write' };
+  const idsOf = (rules: readonly { id: string }[]) => rules.map(({ id }) => id);
+
+  test('nor does it override the approvers who stayed silent', () => {
+    const policy = load(permit('o', 'auto-override', `when { ${onCall} && ${burning} }`));
+    const of = (byBeneficiary: boolean) =>
+      policy.isAllowed(
+        'auto-override',
+        question({ facts: { shift: shift(), incident: incident({ byBeneficiary }) } }),
+      );
+    expect(of(false).allowed).toBe(true);
+    expect(of(true)).toMatchObject({ allowed: false, rules: [{ id: 'oncall.self-declared' }] });
+  });
+
+  test('an incident from a source that is not trusted grants the narrowest role alone', () => {
+    const rules =
+      ['grant', 'extend', 'auto-override', 'renew'].map((a) => permit(a, a, `when { ${burning} }`)).join('') +
+      ask('a', 'leads');
+    const policy = load(rules);
+    const facts = { incident: incident({ source: 'alertmanager', trusted: false }) };
+    expect(policy.decideAccess(question({ facts })).effect).toBe('grant');
+    const wide = policy.decideAccess(question({ facts, target: write }));
+    expect(wide).toMatchObject({ effect: 'ask', chains: ['leads'] });
+    expect(idsOf(wide.rules)).toEqual(['a', 'oncall.untrusted-source']);
+    for (const action of ['extend', 'auto-override'] as const) {
+      expect(policy.isAllowed(action, question({ facts })).allowed).toBe(true);
+      expect(policy.isAllowed(action, question({ facts, target: write })).allowed).toBe(false);
+    }
+    expect(policy.isAllowed('renew', question({ facts, target: write })).allowed).toBe(true);
+  });
+
+  test('an untrusted incident takes nothing from who would be let in without it', () => {
+    const facts = { shift: shift(), incident: incident({ trusted: false }) };
+    const without = load(
+      permit('s', 'grant', `when { ${onCall} }`) + permit('i', 'grant', `when { ${burning} }`),
+    );
+    expect(without.decideAccess(question({ facts, target: write })).effect).toBe('grant');
+  });
+
+  test('a shift last heard of too long ago asks, where every rule that decided rests on it', () => {
+    const demoted = { ...shift(), ageSeconds: 3600, demoted: true };
+    const policy = load(
+      permit('g', 'grant', `when { ${onCall} }`) +
+        permit('e', 'extend', `when { ${onCall} }`) +
+        permit('o', 'auto-override', `when { ${onCall} }`) +
+        permit('r', 'renew', `when { ${onCall} }`) +
+        `@chain("leads") ${permit('a', 'ask', `when { ${onCall} }`)}`,
+    );
+    const stale = question({ facts: { shift: demoted } });
+    const decision = policy.decideAccess(stale);
+    expect(decision).toMatchObject({ effect: 'ask', chains: ['leads'], restsOnShift: true });
+    expect(idsOf(decision.rules)).toEqual(['a', 'oncall.stale-shift']);
+    for (const action of ['extend', 'auto-override'] as const) {
+      expect(policy.isAllowed(action, stale)).toMatchObject({
+        allowed: false,
+        rules: [{ id: 'oncall.stale-shift' }],
+      });
+    }
+    expect(policy.isAllowed('renew', stale).allowed).toBe(true);
+    const also = load(permit('g', 'grant', `when { ${onCall} }`) + permit('h', 'grant'));
+    expect(also.decideAccess(stale)).toMatchObject({ effect: 'grant', restsOnShift: false });
+  });
+
+  test('says whether what it permits rests on the shift, read from the rules and not from their text', () => {
+    const rests = (condition: string) =>
+      load(permit('g', 'grant', condition)).decideAccess(question({ facts: { shift: shift() } }));
+    expect(rests(`when { ${onCall} }`)).toMatchObject({ effect: 'grant', restsOnShift: true });
+    expect(rests('when { "context.shift" == "context.shift" }')).toMatchObject({
+      effect: 'grant',
+      restsOnShift: false,
+    });
+    expect(rests('when { context["shift"].known && context["shift"].value.onCall }')).toMatchObject({
+      restsOnShift: true,
+    });
+    const both = load(
+      permit('g', 'grant', `when { ${onCall} }`) + permit('h', 'grant', 'when { resource.rank == 0 }'),
+    );
+    expect(both.decideAccess(question({ facts: { shift: shift() } })).restsOnShift).toBe(false);
   });
 
   test('who or what the catalogue does not have is denied, whatever the rules say', () => {
@@ -194,6 +277,22 @@ describe('rules read', () => {
     '!context.risk.known && !context.incident.known',
   ])('%s', (condition) => expect(granted(condition)).toBe(true));
 
+  test('the level held on one schedule, whatever is held on others', () => {
+    const upToTwo =
+      'context.shift.known && context.shift.value.positions.containsAny(["orders-primary level 1", "orders-primary level 2"])';
+    const at = (positions: string[]) => granted(upToTwo, { facts: { shift: shift({ positions }) } });
+    expect(at(['orders-primary level 2'])).toBe(true);
+    expect(at(['payments level 1', 'orders-primary level 3'])).toBe(false);
+  });
+
+  test('whether an incident’s source is trusted and has confirmed it', () => {
+    const vouched =
+      'context.incident.known && context.incident.value.trusted && context.incident.value.confirmed';
+    expect(granted(vouched, { facts: { incident: incident() } })).toBe(true);
+    expect(granted(vouched, { facts: { incident: incident({ confirmed: false }) } })).toBe(false);
+    expect(granted(vouched, { facts: { incident: incident({ trusted: false }) } })).toBe(false);
+  });
+
   test('neither value nor age of what is not known', () => {
     // The lint lets no rule look, so this looks at what Cedar is handed.
     const asked = {
@@ -206,7 +305,7 @@ describe('rules read', () => {
     expect(buildContext(['shift', 'risk'], asked)).toEqual({
       shift: {
         known: false,
-        value: { onCall: false, level: 0, schedules: [], coversResource: false },
+        value: { onCall: false, level: 0, schedules: [], positions: [], coversResource: false },
         source: 'test',
         ageSeconds: Number.MAX_SAFE_INTEGER,
       },

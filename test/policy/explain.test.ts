@@ -32,6 +32,23 @@ describe('what would change the answer', () => {
     ]);
   });
 
+  test('a trusted source, where one that is not told of the incident', () => {
+    const wide = load(
+      '@id("g") @because("b") permit (principal, action == Action::"grant", resource) when { context.incident.known && context.incident.value.open };',
+    );
+    const facts = { incident: incident({ trusted: false }) };
+    expect(changes({ facts, target: { resource: 'db-replica', role: 'write' } }, wide)).toEqual([
+      'incident.source → grant',
+      'role → grant',
+    ]);
+  });
+
+  test('a shift heard of again', () => {
+    expect(changes({ facts: { ...onCall, shift: { ...shift(), ageSeconds: 900, demoted: true } } })).toEqual([
+      'freshness → grant',
+    ]);
+  });
+
   test('both together, where neither alone is enough', () => {
     expect(changes({})).toEqual(['shift.onCall+incident.open → grant']);
   });

@@ -64,6 +64,16 @@ describe('an error is found where it stands, with a hint', () => {
       `${RULE} when { context.shift.known && context.shift.value.schedules.contains(«"orders-prmary") };`,
       'orders-primary',
     ],
+    [
+      'a level that nobody can hold on a schedule',
+      `${RULE} when { context.shift.known && context.shift.value.positions.containsAny(["orders-primary level 1", «"orders-primary level 3"]) };`,
+      'orders-primary level',
+    ],
+    [
+      'a source of incidents that does not exist',
+      `${RULE} when { context.incident.known && context.incident.value.source == «"manul" };`,
+      'manual',
+    ],
     ['a group that nobody can be in', `${RULE} when { principal.groups.contains(«"sree") };`, 'sre'],
     ['an action that does not exist', `${RULE.replace('Action::"grant"', '«Action::"grnt"')};`, 'grant'],
     [

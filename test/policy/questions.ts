@@ -51,8 +51,21 @@ const known = <T>(value: T) => ({ known: true, value, source: 'test', ageSeconds
 const unknown = <T>(value: T) => ({ known: false, value, source: 'test', ageSeconds: 0 });
 
 export const shift = (over: Partial<ShiftFact> = {}) =>
-  known({ onCall: true, level: 1, schedules: ['orders-primary'], coversResource: true, ...over });
-export const noShift = known({ onCall: false, level: 0, schedules: [], coversResource: false });
+  known({
+    onCall: true,
+    level: 1,
+    schedules: ['orders-primary'],
+    positions: ['orders-primary level 1'],
+    coversResource: true,
+    ...over,
+  });
+export const noShift = known({
+  onCall: false,
+  level: 0,
+  schedules: [],
+  positions: [],
+  coversResource: false,
+});
 export const incident = (over: Partial<IncidentFact> = {}) =>
   known({
     id: 'P1-123',
@@ -63,6 +76,8 @@ export const incident = (over: Partial<IncidentFact> = {}) =>
     declaredBy: 'example-lead',
     byBeneficiary: false,
     matchesResource: true,
+    trusted: true,
+    confirmed: true,
     ...over,
   });
 
