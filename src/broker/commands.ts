@@ -1,8 +1,7 @@
 /** What `oncall broker …` does, by file access on the broker's host. The command line parses and renders; this works. */
-import { access, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
-import { join, resolve } from 'node:path';
-import type { Catalogue, Finding } from '../catalogue/types.ts';
+import { join } from 'node:path';
 import { AppError } from '../protocol/errors.ts';
 import { createAuditLog } from './audit-log.ts';
 import { startBroker } from './broker.ts';
@@ -12,6 +11,7 @@ import { type Host, type Result, withStore } from './host.ts';
 import { initDirectory, writeTls } from './init.ts';
 import { createSecretReader, formatFinding, loadConfig, loadRules, requireRules } from './installation.ts';
 import { loadBrokerKeys } from './keys.ts';
+import { findMissingFiles } from './missing-files.ts';
 import { openStore } from './stores.ts';
 
 export { brokerBackup, brokerMigrate, brokerRestore } from './commands-store.ts';
@@ -61,7 +61,7 @@ export async function brokerCheck({ directory }: { directory: string }, host: Ho
   const config = await loadConfig(directory);
   await loadBrokerKeys(config.keysDirectory);
   const { rules, findings } = await loadRules(config);
-  const missing = rules ? await findMissingFiles(rules.catalogue, host) : [];
+  const missing = rules ? await findMissingFiles(rules.catalogue, host.env) : [];
   const all = [...findings, ...missing];
   const errors = all.filter(({ severity }) => severity === 'error').length;
   const lines = all.flatMap((finding) => [
@@ -80,41 +80,6 @@ export async function brokerCheck({ directory }: { directory: string }, host: Ho
     lines: [...lines, summary],
     ...(errors > 0 && { failure: new AppError('check_failed', `${summary} in ${directory}`) }),
   };
-}
-
-/** Files that the catalogue names and that are not here. They may come later, so this is a warning. */
-async function findMissingFiles({ resources, directory }: Catalogue, host: Host): Promise<Finding[]> {
-  const resolveSecret = createSecretReader(directory, host.env);
-  const findings: Finding[] = [];
-  const missing = (id: string, message: string, hint: string) =>
-    findings.push({
-      severity: 'warning',
-      file: 'catalogue.yaml',
-      line: undefined,
-      column: undefined,
-      message: `${id}: ${message}`,
-      hint,
-    });
-  for (const { id, target } of resources.values()) {
-    if (target.kind !== 'postgres') continue;
-    const { broker, caFile } = target;
-    if (broker.password) {
-      const problem = await resolveSecret(broker.password).then(
-        () => undefined,
-        (error: AppError) => error,
-      );
-      if (problem) missing(id, problem.message, problem.hint ?? `oncall broker target ${id}`);
-    }
-    if (caFile !== undefined) {
-      const file = resolve(directory, caFile);
-      const isThere = await access(file).then(
-        () => true,
-        () => false,
-      );
-      if (!isThere) missing(id, `cannot read ${file}`, "put the CA of the server's certificate there");
-    }
-  }
-  return findings;
 }
 
 export async function brokerServe({ directory }: { directory: string }, host: Host): Promise<undefined> {
