@@ -1,4 +1,3 @@
-import { chainMembers } from '../catalogue/people.ts';
 import type { Catalogue, Resource } from '../catalogue/types.ts';
 import type { Policy } from '../policy/policy.ts';
 import { AppError } from '../protocol/errors.ts';
@@ -30,8 +29,16 @@ export function resolveTarget(
   return { resource, target: { resource: resource.id, role } };
 }
 
-/** Who may answer on a chain, the requester left out. */
+/** Who may answer on a chain, the requester left out: the people that it names, and the members of its groups. */
 export function approversOf(catalogue: Catalogue, chainId: string, requester: string): readonly string[] {
-  const chain = catalogue.chains.get(chainId);
-  return chain ? [...chainMembers(chain, catalogue.people)].filter((id) => id !== requester) : [];
+  const stages = catalogue.chains.get(chainId)?.stages ?? [];
+  const people = stages
+    .flatMap(({ parties }) => parties.flatMap(({ approvers }) => approvers))
+    .flatMap((approver) => {
+      if (approver.kind === 'person') return [approver.id];
+      if (approver.kind !== 'group') return [];
+      const members = [...catalogue.people.values()].filter(({ groups }) => groups.includes(approver.id));
+      return members.map(({ id }) => id);
+    });
+  return [...new Set(people)].filter((id) => id !== requester);
 }

@@ -1,6 +1,6 @@
 import type { Node } from 'yaml';
 import { nearest } from './nearest.ts';
-import { type Placed, quote, type Reader } from './read.ts';
+import { type Names, type Placed, quote, type Reader } from './read.ts';
 
 /** A mapping with exactly these keys at most; undefined after a finding if `node` is not a mapping. */
 export function readFields(
@@ -17,11 +17,31 @@ export function readFields(
       fields.set(key.value, { value, node: key.node });
       continue;
     }
+    if (reader.isFull) continue;
     const guess = nearest(key.value, known);
     const hint = guess === undefined ? `known here: ${known.join(', ')}` : `did you mean ${guess}?`;
     reader.error(key.node, `unknown key ${quote(key.value)} in ${path}`, hint);
   }
   return new Fields(reader, node, path, fields);
+}
+
+/** The `type` of one of several kinds of thing. It decides which keys are known, so it is read before them. */
+export function readType<T extends string>(
+  reader: Reader,
+  node: Node,
+  path: string,
+  what: string,
+  types: readonly T[],
+): T | undefined {
+  const entries = reader.entries(node, path);
+  if (entries === undefined) return undefined;
+  const type = entries.find(({ key }) => key.value === 'type');
+  if (type === undefined) return reader.error(node, `${path} has no type`, `add type: ${types.join(' or ')}`);
+  const text = reader.text(type.value, `${path}.type`);
+  if (text === undefined) return undefined;
+  const chosen = types.find((known) => known === text);
+  if (chosen === undefined) reader.existing({ value: text, node: type.value }, what, new Set<string>(types));
+  return chosen;
 }
 
 /** The members of one mapping. A reader that returns undefined has left a finding, unless the key may be absent. */
@@ -36,6 +56,10 @@ export class Fields {
     this.node = node;
     this.path = path;
     this.#fields = fields;
+  }
+
+  has(key: string): boolean {
+    return this.#fields.has(key);
   }
 
   optional<T>(key: string, read: (node: Node, path: string) => T | undefined): Placed<T> | undefined {
@@ -57,6 +81,17 @@ export class Fields {
 
   requiredText(key: string): Placed<string> | undefined {
     return this.required(key, (node, path) => this.reader.text(node, path));
+  }
+
+  /** The name of a thing that exists. */
+  reference(key: string, what: string, known: Names): Placed<string> | undefined {
+    const place = this.text(key);
+    return place && this.reader.existing(place, what, known) ? place : undefined;
+  }
+
+  requiredReference(key: string, what: string, known: Names): Placed<string> | undefined {
+    const place = this.requiredText(key);
+    return place && this.reader.existing(place, what, known) ? place : undefined;
   }
 
   /** Text of one form. */
@@ -91,9 +126,13 @@ export class Fields {
     return this.optional(key, (node, path) => this.reader.integer(node, path, min, max));
   }
 
+  /** The members of a list; none where the key is absent. */
+  items(key: string): Node[] {
+    return this.optional(key, (node, path) => this.reader.list(node, path))?.value ?? [];
+  }
+
   texts(key: string): Placed<string>[] {
-    const read = (node: Node, path: string) => this.reader.list(node, path);
-    return (this.optional(key, read)?.value ?? []).flatMap((node) => {
+    return this.items(key).flatMap((node) => {
       const value = this.reader.text(node, `${this.path}.${key}`);
       return value === undefined ? [] : [{ value, node }];
     });

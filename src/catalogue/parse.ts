@@ -1,16 +1,23 @@
 import { createHash } from 'node:crypto';
 import type { Node } from 'yaml';
+import { readGrace, readReviews } from './aftermath.ts';
+import { readAutomation } from './automation.ts';
+import { readBundles } from './bundles.ts';
+import { readChains } from './chains.ts';
+import { readChannels } from './channels.ts';
 import { readFields } from './fields.ts';
-import { readChains, readNames, readPeople } from './people.ts';
+import { readNames, readPeople } from './people.ts';
 import { Reader } from './read.ts';
 import { readResources } from './resources.ts';
-import { readSchedules, readServices } from './schedules.ts';
+import { readSchedules } from './schedules.ts';
+import { readServices } from './services.ts';
+import { readSources } from './sources.ts';
 import type { Catalogue, Finding } from './types.ts';
 
-const SECTIONS = ['groups', 'people', 'services', 'schedules', 'resources', 'approvals'];
-
-const GRACE: Catalogue['grace'] = { incidentSeconds: 600, shiftSeconds: 600 };
-const REVIEWS: Catalogue['reviews'] = { owners: [{ kind: 'manager' }], dueSeconds: 72 * 3600 };
+const SECTIONS = [
+  ...['groups', 'people', 'sources', 'schedules', 'services', 'resources', 'bundles', 'automation'],
+  ...['approvals', 'grace', 'reviews', 'notify'],
+];
 
 export interface ParsedCatalogue {
   /** Undefined where any finding is an error. */
@@ -51,22 +58,32 @@ function readSections(reader: Reader): Omit<Catalogue, 'sha256' | 'directory'> |
   const fields = reader.root && readFields(reader, reader.root, 'the catalogue', SECTIONS);
   if (fields === undefined) return undefined;
   const section = (key: string): Node | undefined => fields.optional(key, (node) => node)?.value;
+  // Sections refer to each other both ways: what is read later is known by its name before.
+  const sourceNames = reader.keys(section('sources'));
+  const bundleNames = reader.keys(section('bundles'));
   const groups = readNames(reader, section('groups'), 'groups');
-  const people = readPeople(reader, section('people'), groups);
-  const schedules = readSchedules(reader, section('schedules'), [...people.keys()]);
-  const services = readServices(reader, section('services'), schedules);
+  const sources = readSources(reader, section('sources'));
+  const people = readPeople(reader, section('people'), groups, sourceNames);
+  const schedules = readSchedules(reader, section('schedules'), { people, sources, sourceNames });
+  const services = readServices(reader, section('services'), {
+    schedules,
+    sources: sourceNames,
+    bundles: bundleNames,
+  });
+  const resources = readResources(reader, section('resources'), new Set(services.keys()));
+  const approvers = { people, groups, schedules };
   return {
     groups,
     people,
+    sources,
     schedules,
     services,
-    resources: readResources(reader, section('resources'), new Set(services.keys())),
-    chains: readChains(reader, section('approvals'), people, groups),
-    bundles: new Map(),
-    automation: new Map(),
-    sources: new Map(),
-    channels: new Map(),
-    grace: GRACE,
-    reviews: REVIEWS,
+    resources,
+    bundles: readBundles(reader, section('bundles'), resources),
+    automation: readAutomation(reader, section('automation'), { schedules, services, bundles: bundleNames }),
+    chains: readChains(reader, section('approvals'), approvers),
+    grace: readGrace(reader, section('grace')),
+    reviews: readReviews(reader, section('reviews'), approvers),
+    channels: readChannels(reader, section('notify')),
   };
 }

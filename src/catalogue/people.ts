@@ -1,13 +1,12 @@
 import type { Node } from 'yaml';
 import { isName } from '../protocol/names.ts';
 import { readFields } from './fields.ts';
-import type { Placed, Reader } from './read.ts';
-import { quote } from './read.ts';
-import type { ApprovalChain, Approver, Person } from './types.ts';
+import { nearest } from './nearest.ts';
+import { type Names, type Placed, quote, type Reader } from './read.ts';
+import type { Person } from './types.ts';
 
 const EMAIL = /^[^\s@<>"]{1,64}@[A-Za-z0-9.-]{1,190}$/;
 export const NAME_FORM = 'a name: letters, digits and . _ @ / + - without spaces';
-const DEFAULT_CHAIN_SECONDS = 3600;
 
 /** A list of names that may each appear once. */
 export function readNames(reader: Reader, node: Node | undefined, path: string): Set<string> {
@@ -37,14 +36,18 @@ export function readNamed(
   });
 }
 
+/** `sources` are the names that `ids` may use; where there is none yet, any will do. */
 export function readPeople(
   reader: Reader,
   node: Node | undefined,
   groups: ReadonlySet<string>,
+  sources: Names,
 ): Map<string, Person> {
   const entries = readNamed(reader, node, 'people', isName, NAME_FORM);
-  const known = entries.map(({ key }) => key.value);
+  const known = new Set(entries.map(({ key }) => key.value));
   const people = new Map<string, Person>();
+  const taken = new Map<string, string>();
+  const strangers = new Set<string>();
   for (const { key, value } of entries) {
     const path = `people.${key.value}`;
     const fields = readFields(reader, value, path, ['name', 'email', 'groups', 'manager', 'ids']);
@@ -55,98 +58,72 @@ export function readPeople(
     }
     const member = fields.texts('groups');
     for (const group of member) reader.existing(group, 'group', groups);
+    const ids = fields.optional('ids', (at, idsPath) =>
+      readOutsideIds(reader, at, idsPath, sources, strangers),
+    );
+    for (const [source, id] of Object.entries(ids?.value ?? {})) {
+      claimOutsideId(reader, taken, key.value, source, id);
+    }
     people.set(key.value, {
       id: key.value,
       name: fields.text('name')?.value ?? key.value,
-      email: fields.matching('email', (text) => EMAIL.test(text), 'an e-mail address')?.value,
+      email: fields.matching('email', isEmail, 'an e-mail address')?.value,
       groups: [...new Set(member.map((group) => group.value))],
       manager: manager?.value,
-      ids: fields.optional('ids', (ids, idsPath) => readOutsideIds(reader, ids, idsPath))?.value ?? {},
+      ids: withoutNodes(ids?.value ?? {}),
     });
   }
   return people;
 }
 
-function readOutsideIds(reader: Reader, node: Node, path: string): Record<string, string> {
-  const ids: Record<string, string> = Object.create(null);
+export function isEmail(text: string): boolean {
+  return EMAIL.test(text);
+}
+
+function readOutsideIds(
+  reader: Reader,
+  node: Node,
+  path: string,
+  sources: Names,
+  strangers: Set<string>,
+): Record<string, Placed<string>> {
+  const ids: Record<string, Placed<string>> = Object.create(null);
   for (const { key, value } of readNamed(reader, node, path, isName, NAME_FORM)) {
+    if (sources.size > 0 && !sources.has(key.value) && !strangers.has(key.value)) {
+      // Said once, not of everybody who has one.
+      strangers.add(key.value);
+      const guess = nearest(key.value, sources.keys());
+      const hint =
+        guess === undefined ? `sources: ${[...sources.keys()].join(', ')}` : `did you mean ${guess}?`;
+      reader.warn(key.node, `${path} has an id for ${quote(key.value)}, which is no source`, hint);
+    }
     const id = reader.text(value, `${path}.${key.value}`);
-    if (id !== undefined) ids[key.value] = id;
+    if (id !== undefined) ids[key.value] = { value: id, node: value };
   }
   return ids;
 }
 
-export function readChains(
+/**
+ * One outside id means one thing: what the source says about it must not become true of two. `taken` remembers who has which;
+ * `owner` is who has this one.
+ */
+export function claimOutsideId(
   reader: Reader,
-  node: Node | undefined,
-  people: ReadonlyMap<string, Person>,
-  groups: ReadonlySet<string>,
-): Map<string, ApprovalChain> {
-  const chains = new Map<string, ApprovalChain>();
-  for (const { key, value } of readNamed(reader, node, 'approvals', isName, NAME_FORM)) {
-    const path = `approvals.${key.value}`;
-    const fields = readFields(reader, value, path, ['approvers', 'expires']);
-    if (fields === undefined) continue;
-    const approvers = fields.texts('approvers');
-    if (approvers.length === 0)
-      reader.error(value, `${path} has no approvers`, 'add approvers: [PERSON, group:GROUP]');
-    const right = approvers.filter((approver) =>
-      approver.value.startsWith('group:')
-        ? reader.existing(
-            { value: approver.value.slice('group:'.length), node: approver.node },
-            'group',
-            groups,
-          )
-        : reader.existing(approver, 'person', people.keys()),
-    );
-    const party = { approvers: right.map(({ value }) => approverOf(value)), need: 1 };
-    const chain: ApprovalChain = {
-      id: key.value,
-      stages: [{ parties: [party], waitSeconds: undefined, otherwise: 'deny' }],
-      expiresSeconds: fields.duration('expires')?.value ?? DEFAULT_CHAIN_SECONDS,
-    };
-    chains.set(key.value, chain);
-    if (right.length === approvers.length && right.length > 0)
-      warnOfDeadEnds(reader, key.node, chain, people);
-  }
-  return chains;
-}
-
-function approverOf(text: string): Approver {
-  const [kind, id] = text.split(':');
-  return kind === 'group' && id !== undefined ? { kind: 'group', id } : { kind: 'person', id: text };
-}
-
-/** Everybody that a chain names in any stage: the people, and the members of its groups. */
-export function chainMembers(chain: ApprovalChain, people: ReadonlyMap<string, Person>): Set<string> {
-  const members = new Set<string>();
-  const approvers = chain.stages.flatMap(({ parties }) => parties.flatMap((party) => party.approvers));
-  for (const approver of approvers) {
-    if (approver.kind === 'person') members.add(approver.id);
-    if (approver.kind !== 'group') continue;
-    for (const person of people.values()) if (person.groups.includes(approver.id)) members.add(person.id);
-  }
-  return members;
-}
-
-function warnOfDeadEnds(
-  reader: Reader,
-  node: Node,
-  chain: ApprovalChain,
-  people: ReadonlyMap<string, Person>,
+  taken: Map<string, string>,
+  owner: string,
+  source: string,
+  id: Placed<string>,
 ): void {
-  const members = [...chainMembers(chain, people)];
-  if (members.length === 0) {
-    reader.warn(
-      node,
-      `nobody can approve on approvals.${chain.id}`,
-      'name a person, or put one into the group',
-    );
-  } else if (members.length === 1) {
-    reader.warn(
-      node,
-      `${members[0]} is the only approver on approvals.${chain.id}, and nobody approves their own request`,
-      'name a second approver',
-    );
+  const claim = JSON.stringify([source, id.value]);
+  const other = taken.get(claim);
+  if (other === undefined) taken.set(claim, owner);
+  else if (other !== owner) {
+    reader.error(id.node, `${other} has the id ${quote(id.value)} at ${source} already`, 'keep one of them');
   }
+}
+
+function withoutNodes(ids: Readonly<Record<string, Placed<string>>>): Record<string, string> {
+  const plain: Record<string, string> = Object.create(null);
+  for (const [source, { value }] of Object.entries(ids)) plain[source] = value;
+  return plain;
 }

@@ -3,8 +3,9 @@ import type { Node } from 'yaml';
 import { isName, isPartName } from '../protocol/names.ts';
 import { type Fields, readFields } from './fields.ts';
 import { NAME_FORM, readNamed } from './people.ts';
-import type { Placed, Reader } from './read.ts';
-import type { PostgresRole, PostgresSettings, SecretRef } from './types.ts';
+import type { Placed } from './read.ts';
+import { readSecretRef } from './secret-ref.ts';
+import type { PostgresRole, PostgresSettings } from './types.ts';
 
 export const POSTGRES_KEYS = ['connection', 'broker', 'quarantineRole', 'keepDefiners', 'maxRoles'];
 
@@ -12,7 +13,6 @@ const SQL_NAME = /^[A-Za-z_][A-Za-z0-9_$-]{0,62}$/;
 const SQL_FORM = 'a PostgreSQL role name';
 const PART_FORM = 'a name: small letters, digits and -, at most 40';
 const HOST_NAME = /^(?!-)[A-Za-z0-9.-]{1,253}$/;
-const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 const LOOPBACK = /^(localhost|127\..*|::1)$/;
 const DEFAULT_MAX_ROLES = 200;
 
@@ -83,23 +83,6 @@ function readBroker(fields: Fields): PostgresSettings['broker'] | undefined {
   const user = broker?.requiredMatching('user', (text) => SQL_NAME.test(text), SQL_FORM);
   const password = broker?.optional('password', (node, path) => readSecretRef(reader, node, path));
   return user && { user: user.value, password: password?.value };
-}
-
-/** Where a secret is. The message never repeats what was written: it may be the secret. */
-function readSecretRef(reader: Reader, node: Node, path: string): SecretRef | undefined {
-  if (!reader.isMapping(node)) {
-    return reader.error(
-      node,
-      `${path} must say where the secret is, not what it is`,
-      'write { file: secrets/NAME } or { env: NAME }, and change the secret if it was real',
-    );
-  }
-  const fields = readFields(reader, node, path, ['file', 'env']);
-  const file = fields?.text('file');
-  const env = fields?.matching('env', (text) => ENV_NAME.test(text), 'the name of an environment variable');
-  if (file && env) return reader.error(node, `${path} has both file and env`, 'keep one of them');
-  if (file) return { file: file.value };
-  return env ? { env: env.value } : reader.error(node, `${path} has neither file nor env`);
 }
 
 function readRoles(fields: Fields): Map<string, PostgresRole> | undefined {

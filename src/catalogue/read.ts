@@ -20,6 +20,9 @@ export interface Placed<T> {
   node: Node;
 }
 
+/** Names to look one up among: a set of them, or a map by them. */
+export type Names = Pick<ReadonlyMap<string, unknown>, 'has' | 'keys' | 'size'>;
+
 export class Reader {
   readonly findings: Finding[] = [];
   readonly root: Node | undefined;
@@ -63,6 +66,11 @@ export class Reader {
     this.root = document.contents ?? undefined;
   }
 
+  /** No more findings are kept: what only words the next one can be left out. */
+  get isFull(): boolean {
+    return this.findings.length > MAX_FINDINGS;
+  }
+
   error(node: Node, message: string, hint?: string): undefined {
     this.#at('error', node.range?.[0] ?? 0, message, hint);
   }
@@ -102,6 +110,19 @@ export class Reader {
     return sequence.items as Node[];
   }
 
+  /** A list, or one thing in its place. */
+  oneOrMore(node: Node): Node[] {
+    const resolved = this.#resolve(node);
+    return isSeq(resolved) ? (resolved.items as Node[]) : [node];
+  }
+
+  /** The keys of a section that is read later, to know what others may refer to. Leaves no finding. */
+  keys(node: Node | undefined): ReadonlySet<string> {
+    const map = node && this.#resolve(node);
+    const keys = isMap(map) ? map.items.map(({ key }) => this.#scalar(key as Node)?.value) : [];
+    return new Set(keys.filter((key) => typeof key === 'string'));
+  }
+
   text(node: Node, path: string): string | undefined {
     const value = this.#scalar(node)?.value;
     if (typeof value !== 'string' || value === '') {
@@ -137,14 +158,14 @@ export class Reader {
   }
 
   /** A name of a thing that exists, else a finding with the nearest one that does. */
-  existing(place: Placed<string>, what: string, known: Iterable<string>): boolean {
-    const names = new Set(known);
-    if (names.has(place.value)) return true;
-    const guess = nearest(place.value, names);
+  existing(place: Placed<string>, what: string, known: Names): boolean {
+    if (known.has(place.value)) return true;
+    if (this.isFull) return false;
+    const guess = nearest(place.value, known.keys());
     const hint =
       guess !== undefined
         ? `did you mean ${guess}?`
-        : names.size === 0
+        : known.size === 0
           ? `there is no ${what} yet`
           : undefined;
     this.error(place.node, `there is no ${what} ${quote(place.value)}`, hint);
@@ -172,11 +193,15 @@ export class Reader {
     message: string,
     hint: string | undefined,
   ): void {
-    if (this.findings.length > MAX_FINDINGS) return;
+    if (this.isFull) {
+      const last = this.findings.at(-1);
+      if (last && severity === 'error') last.severity = 'error';
+      return;
+    }
     this.findings.push(
       this.findings.length === MAX_FINDINGS
         ? {
-            severity: 'error',
+            severity,
             file: this.#file,
             line,
             column,

@@ -1,6 +1,6 @@
 import type { Node } from 'yaml';
 import { isName, isPartName } from '../protocol/names.ts';
-import { type Fields, readFields } from './fields.ts';
+import { type Fields, readFields, readType } from './fields.ts';
 import { NAME_FORM, readNamed } from './people.ts';
 import { POSTGRES_KEYS, readPostgres } from './postgres-settings.ts';
 import type { Reader } from './read.ts';
@@ -51,7 +51,7 @@ function readResource(
   services: ReadonlySet<string>,
 ): Resource | undefined {
   const path = `resources.${id}`;
-  const kind = readKind(reader, node, path);
+  const kind = readType(reader, node, path, 'resource type', Object.keys(KINDS) as TargetKind[]);
   if (kind === undefined) return undefined;
   const fields = readFields(reader, node, path, [...COMMON_KEYS, ...KINDS[kind].keys]);
   if (fields === undefined) return undefined;
@@ -77,19 +77,6 @@ function readResource(
     credentialSeconds,
     target,
   };
-}
-
-/** The kind decides which keys are known, so it is read before them. */
-function readKind(reader: Reader, node: Node, path: string): TargetKind | undefined {
-  const entries = reader.entries(node, path);
-  if (entries === undefined) return undefined;
-  const type = entries.find(({ key }) => key.value === 'type');
-  if (type === undefined) return reader.error(node, `${path} has no type`, 'add type: postgres or type: ssh');
-  const text = reader.text(type.value, `${path}.type`);
-  if (text === undefined) return undefined;
-  if (text === 'postgres' || text === 'ssh') return text;
-  reader.existing({ value: text, node: type.value }, 'resource type', Object.keys(KINDS));
-  return undefined;
 }
 
 function readSession(fields: Fields): Resource['session'] {
@@ -138,5 +125,7 @@ function readDefaultRole(fields: Fields, target: TargetSettings | undefined): st
   const roles = [...(target?.roles.keys() ?? [])];
   const chosen = fields.text('defaultRole');
   if (chosen === undefined) return roles[0];
-  return target === undefined || fields.reader.existing(chosen, 'role', roles) ? chosen.value : undefined;
+  return target === undefined || fields.reader.existing(chosen, 'role', new Set(roles))
+    ? chosen.value
+    : undefined;
 }

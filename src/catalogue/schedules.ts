@@ -1,67 +1,65 @@
 import { DateTime, IANAZone } from 'luxon';
 import type { Node } from 'yaml';
 import { isName } from '../protocol/names.ts';
+import { readFeeds } from './feeds.ts';
 import { type Fields, readFields } from './fields.ts';
 import { NAME_FORM, readNamed } from './people.ts';
 import { MAX_LEVEL } from './positions.ts';
-import type { Placed, Reader } from './read.ts';
-import type { Rotation, Schedule, ScheduleOverride, Service } from './types.ts';
+import type { Names, Placed, Reader } from './read.ts';
+import type { Rotation, Schedule, ScheduleOverride, Source } from './types.ts';
 
 const LOCAL_TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}$/;
 const DAY_SECONDS = 86_400;
+const WRITTEN_HERE = ['timeZone', 'rotations', 'overrides'];
+/** Outside systems tell instants, not local times. */
+const OUTSIDE_ZONE = 'Etc/UTC';
 
 export function readSchedules(
   reader: Reader,
   node: Node | undefined,
-  people: readonly string[],
+  known: { people: Names; sources: ReadonlyMap<string, Source>; sourceNames: Names },
 ): Map<string, Schedule> {
   const schedules = new Map<string, Schedule>();
   for (const { key, value } of readNamed(reader, node, 'schedules', isName, NAME_FORM)) {
     const path = `schedules.${key.value}`;
-    const fields = readFields(reader, value, path, ['timeZone', 'rotations', 'overrides']);
+    const fields = readFields(reader, value, path, [...WRITTEN_HERE, 'from']);
     if (fields === undefined) continue;
-    const timeZone = readTimeZone(fields);
-    if (timeZone === undefined) continue;
-    const rotations = readRotations(fields, timeZone, people);
-    schedules.set(key.value, {
-      id: key.value,
-      timeZone,
-      rotations,
-      overrides: readOverrides(fields, timeZone, people, rotations),
-      feeds: [],
-    });
+    const schedule = fields.has('from') ? readOutside(fields, known) : readWritten(fields, known.people);
+    if (schedule !== undefined) schedules.set(key.value, { id: key.value, ...schedule });
   }
   return schedules;
 }
 
-export function readServices(
-  reader: Reader,
-  node: Node | undefined,
-  schedules: ReadonlyMap<string, Schedule>,
-): Map<string, Service> {
-  const services = new Map<string, Service>();
-  for (const { key, value } of readNamed(reader, node, 'services', isName, NAME_FORM)) {
-    const fields = readFields(reader, value, `services.${key.value}`, ['schedules']);
-    const covering = fields?.texts('schedules') ?? [];
-    for (const schedule of covering) reader.existing(schedule, 'schedule', schedules.keys());
-    services.set(key.value, {
-      id: key.value,
-      schedules: covering.map((schedule) => schedule.value),
-      bundle: undefined,
-      ids: {},
-    });
+function readOutside(
+  fields: Fields,
+  known: { sources: ReadonlyMap<string, Source>; sourceNames: Names },
+): Omit<Schedule, 'id'> {
+  if (WRITTEN_HERE.some((key) => fields.has(key))) {
+    fields.reader.error(
+      fields.node,
+      `${fields.path} is both written here and read from outside`,
+      `keep from, or ${WRITTEN_HERE.join(', ')}`,
+    );
   }
-  return services;
+  const feeds = readFeeds(fields, known.sources, known.sourceNames);
+  return { timeZone: OUTSIDE_ZONE, rotations: [], overrides: [], feeds };
+}
+
+function readWritten(fields: Fields, people: Names): Omit<Schedule, 'id'> | undefined {
+  const timeZone = readTimeZone(fields);
+  if (timeZone === undefined) return undefined;
+  const rotations = readRotations(fields, timeZone, people);
+  return { timeZone, rotations, overrides: readOverrides(fields, timeZone, people, rotations), feeds: [] };
 }
 
 function readTimeZone(fields: Fields): string | undefined {
   const zone = fields.requiredText('timeZone');
   if (zone === undefined || IANAZone.isValidZone(zone.value)) return zone?.value;
-  fields.reader.existing(zone, 'time zone', Intl.supportedValuesOf('timeZone'));
+  fields.reader.existing(zone, 'time zone', new Set(Intl.supportedValuesOf('timeZone')));
   return undefined;
 }
 
-function readRotations(fields: Fields, timeZone: string, people: readonly string[]): Rotation[] {
+function readRotations(fields: Fields, timeZone: string, people: Names): Rotation[] {
   const { reader } = fields;
   const items = fields.required('rotations', (node, path) => reader.list(node, path));
   if (items?.value.length === 0) reader.error(items.node, `${fields.path}.rotations is empty`);
@@ -110,7 +108,7 @@ function readDays(rotation: Fields): number | undefined {
 function readOverrides(
   fields: Fields,
   timeZone: string,
-  people: readonly string[],
+  people: Names,
   rotations: readonly Rotation[],
 ): ScheduleOverride[] {
   const { reader } = fields;

@@ -132,6 +132,34 @@ describe('oncall broker check', () => {
     expect((await check(directory)).lines).toContain('others can read');
   });
 
+  it('names the secrets and certificates of sources and channels that are missing, and never a secret', async () => {
+    const catalogue = `${withPostgres()}
+sources:
+  pagerduty: { type: pagerduty, token: { file: secrets/pd }, webhookSecrets: [{ env: PD_WEBHOOK }] }
+  alertmanager: { type: alertmanager, clientCertificate: { ca: am-ca.pem, names: [am] } }
+notify:
+  chat: { type: slack, webhook: { file: secrets/slack } }
+`;
+    const { directory } = await install({ catalogue });
+    const about = async () => (await check(directory)).findings.map(({ message }) => message).join('\n');
+    const before = await about();
+    for (const part of [
+      'source pagerduty',
+      'secrets/pd',
+      'PD_WEBHOOK',
+      'am-ca.pem',
+      'channel chat',
+      'secrets/slack',
+    ])
+      expect(before).toContain(part);
+    mkdirSync(join(directory, 'secrets'), { mode: 0o700 });
+    writeFileSync(join(directory, 'secrets', 'pd'), 'hush-hush', { mode: 0o600 });
+    writeFileSync(join(directory, 'am-ca.pem'), 'x');
+    const after = await about();
+    expect(after).not.toMatch(/secrets\/pd|am-ca\.pem|hush-hush/);
+    expect(after).toContain('PD_WEBHOOK');
+  });
+
   it('fails for a catalogue or a policy that is wrong, after showing all of it', async () => {
     const installation = await install({ catalogue: withPostgres() });
     installation.write('catalogue.yaml', withPostgres().replace('defaultRole: read', 'defaultRole: reed'));

@@ -13,7 +13,12 @@ schedules:
     overrides:
       - { level: 1, user: carla, startsAt: 2026-02-01T09:00, endsAt: 2026-02-02T09:00 }
 
-services: { orders: { schedules: [orders-primary] } }
+  payments-primary:
+    from: [{ source: pagerduty, id: PSCHED1 }, { source: calendar, level: 2 }]
+
+services:
+  orders: { schedules: [orders-primary], bundle: orders, ids: { pagerduty: PSVC1, alertmanager: orders } }
+  payments: { schedules: [payments-primary], ids: { pagerduty: [PSVC2, PSVC3] } }
 
 resources:
   db-replica:
@@ -43,4 +48,44 @@ resources:
       operator: { login: ops, sourceAddress: 10.0.0.0/8 }
 approvals:
   leads: { approvers: [carla, group:dba], expires: 30m }
+  urgent:
+    stages:
+      - { approvers: ["schedule:orders-primary level 1"], wait: 5m }
+      - parties: [{ approvers: [group:sre, manager] }, { approvers: [ben, carla], need: 1 }]
+        wait: 10m
+        then: auto-override
+
+sources:
+  pagerduty:
+    type: pagerduty
+    url: https://api.eu.pagerduty.com
+    token: { file: secrets/pagerduty }
+    webhookSecrets: [{ env: PD_WEBHOOK }, { file: secrets/pd-old }]
+    poll: 30s
+    staleness: { fresh: 5m, usable: 12h }
+    priorities: { SEV-1: P1 }
+  calendar: { type: ical, feed: { file: secrets/calendar } }
+  incidents: { type: incidentio, webhookSecrets: [{ env: IIO }] }
+  ops: { type: jsm, url: "https://api.atlassian.com/jsm/ops/api/cloud-1", user: bot@example.com, token: { env: JSM } }
+  rootly: { type: rootly, webhookSecrets: [{ env: ROOTLY }] }
+  alertmanager: { type: alertmanager, bearer: { file: secrets/am }, clientCertificate: { ca: am-ca.pem, names: [am] } }
+
+bundles:
+  orders: { targets: [db-replica, "db-host:operator"], description: Everything for orders }
+
+automation:
+  orders-shift: { on: { shift: orders-primary }, bundle: orders }
+  orders-alert:
+    on: { alert: { service: orders, priority: [P1, P2], labels: { team: orders } } }
+    maxLevel: 2
+    bundle: orders
+
+grace: { incident: 15m, shift: 5m }
+reviews: { owners: [carla, group:dba], due: 24h }
+
+notify:
+  chat: { type: slack, webhook: { file: secrets/slack }, notices: [override, approval] }
+  mail: { type: email, host: mail.example.com, user: oncall, password: { env: MAIL }, from: oncall@example.com }
+  hook: { type: webhook, url: "https://hooks.example.com/oncall", secret: { file: secrets/hook } }
+  events: { type: pagerduty-events, routingKey: { file: secrets/events } }
 `;

@@ -1,15 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseCatalogue } from '../../src/catalogue/parse.ts';
 import { starterCatalogue } from '../../src/catalogue/starter.ts';
 import { completeYaml as YAML } from './complete.ts';
-
-const parse = (text: string) => parseCatalogue(text, 'catalogue.yaml', '/etc/oncall');
-/** The complete catalogue with one piece replaced, which must be there. */
-const edited = (from: string, to: string) => {
-  expect(YAML).toContain(from);
-  return parse(YAML.replace(from, to));
-};
+import { edited, parse } from './edited.ts';
 
 describe('a right catalogue', () => {
   const { catalogue, findings } = parse(YAML);
@@ -243,6 +236,10 @@ describe('refuses', () => {
     ],
     ['forty thousand anchors', Array.from({ length: 40_000 }, (_, i) => `k${i}: &a${i} 1`).join('\n')],
     ['forty thousand keys', Array.from({ length: 40_000 }, (_, i) => `k${i}: 1`).join('\n')],
+    [
+      'ten thousand managers who do not exist',
+      `people:\n${Array.from({ length: 10_000 }, (_, i) => `  p${i}: { manager: q${i} }`).join('\n')}`,
+    ],
     [
       'a billion laughs',
       Array.from({ length: 12 }, (_, i) =>
