@@ -47,11 +47,25 @@ ${email}    groups: [sre, leads, oncall-admins]
     email: engineer@example.com
     groups: [sre, orders]
     manager: example-lead
-    # ids: { pagerduty: PABC123 }    # who this is in other systems
+    # ids: { pagerduty: PABC123 } # who this is at which source, never guessed by e-mail
   example-lead:
     name: Example Lead
     email: lead@example.com
     groups: [leads, security]
+
+# Where shifts and incidents come from. Secrets are read from { file: … } or { env: … }, never written here.
+# sources:
+#   pagerduty:
+#     type: pagerduty # or jsm, incidentio, ical, rootly, alertmanager
+#     token: { file: secrets/pagerduty-token }
+#     webhookSecrets: [{ file: secrets/pagerduty-webhook }]
+#     poll: 60s
+#     # What a shift is worth by its age: fully, then to ask with only, then nothing.
+#     staleness: { fresh: 10m, usable: 24h }
+#     priorities: { SEV-1: P1 }
+#   alertmanager: # not trusted unless it says so: opens the narrowest role alone
+#     type: alertmanager
+#     bearer: { file: secrets/alertmanager }
 
 # Times are local to the schedule's zone. Handover keeps its time of day across daylight saving.
 schedules:
@@ -62,11 +76,15 @@ schedules:
       - { level: 2, people: [example-engineer], startsAt: 2026-01-05T09:00, every: 7d }
     # overrides:
     #   - { level: 1, user: example-engineer, startsAt: 2026-02-01T09:00, endsAt: 2026-02-02T09:00 }
+  # payments-primary: # instead of rotations: a source knows
+  #   from: { source: pagerduty, id: PSCHED1 }
 
 # Being on call on one of these schedules is being on call for the service's resources.
 services:
   orders:
     schedules: [orders-primary]
+    # ids: { pagerduty: PSVC123, alertmanager: orders } # what sources call it
+    # bundle: orders-incident # what its incidents open where no automation rule matches
 
 resources:
   # EXAMPLE. "oncall broker target db-replica" prints what the database's admin does.
@@ -100,7 +118,44 @@ resources:
     roles:
       operator: { login: ops }
 
+# Opened together by one request, shift or alert.
+# bundles:
+#   orders-incident:
+#     targets: [db-replica, "db-host:operator"]
+
+# What opens by itself, for whoever is on call at this level or a better one. The policy still decides.
+# automation:
+#   orders-shift:
+#     on: { shift: orders-primary }
+#     bundle: orders-incident
+#   orders-alert:
+#     on: { alert: { service: orders, priority: [P1, P2] } }
+#     maxLevel: 2
+#     bundle: orders-incident
+
+# How long what was opened outlives its incident, and its shift.
+# grace: { incident: 10m, shift: 10m }
+
+# Who is asked. Approvers: PERSON, group:GROUP, manager, "schedule:SCHEDULE level 1" (or without level).
 approvals:
   leads: { approvers: [group:leads], expires: 1h }
+  # Stages follow each other when nobody answers; whoever was asked before may still say yes.
+  # urgent:
+  #   stages:
+  #     - { approvers: ["schedule:orders-primary level 2"], wait: 5m }
+  #     - parties: # one of each
+  #         - { approvers: [group:leads] }
+  #         - { approvers: [group:security, manager] }
+  #       wait: 10m
+  #       then: deny # or auto-override, where a rule permits it: opens a review
+
+# Who closes reviews, and by when.
+# reviews: { owners: [manager, group:security], due: 72h }
+
+# notify:
+#   on-call-channel:
+#     type: slack # or email, webhook, pagerduty-events
+#     webhook: { file: secrets/slack-webhook }
+#     notices: [approval, override, review] # all of them where this is left out
 `;
 }

@@ -333,6 +333,19 @@ describe('the starter catalogue', () => {
     },
   );
 
+  test('loads without findings with its examples in force', () => {
+    const text = starterCatalogue({ admin: 'ana' });
+    const uncommented = text.replace(/^( *)# ( *(?:- |[a-z][A-Za-z-]*:(?: |$)).*)$/gm, '$1$2');
+    const { catalogue, findings } = parse(uncommented);
+    expect(findings).toEqual([]);
+    for (const section of ['sources', 'bundles', 'automation', 'channels'] as const) {
+      expect(catalogue?.[section].size, section).toBeGreaterThan(0);
+    }
+    expect([...(catalogue?.chains.keys() ?? [])]).toEqual(['leads', 'urgent']);
+    expect(catalogue?.schedules.get('payments-primary')?.feeds).toHaveLength(1);
+    expect(catalogue?.services.get('orders')?.bundle).toBe('orders-incident');
+  });
+
   test.each(['', 'a b', 'a\nb', '$(x)', 'example-lead'])('is not written for %j', (admin) => {
     expect(() => starterCatalogue({ admin })).toThrow(expect.objectContaining({ code: 'usage' }));
   });
