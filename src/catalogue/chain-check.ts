@@ -71,7 +71,7 @@ export function createChainCheck(
 
   function placeOf(schedule: Schedule, level: number): string {
     const position = formatPosition(schedule.id, level);
-    const people = holdersOf(schedule, level, known.people);
+    const people = holders.get(position) ?? holdersOf(schedule, level, known.people);
     holders.set(position, people);
     const [only] = people;
     return schedule.rotations.length > 0 && people.size === 1 && only !== undefined ? only : position;
@@ -107,7 +107,10 @@ export function createChainCheck(
    */
   function findHelpless(ways: readonly (readonly Seats[])[]): string[] {
     const seats = new Set(ways.flatMap((stage) => stage.flatMap((party) => [...party.seats])));
-    const places = [...seats].filter((seat) => holders.has(seat));
+    // Where nobody but the holder of one place counts, the chain hangs on that place, and that is said.
+    const places = [...seats].filter(
+      (place) => holders.has(place) && ways.some((stage) => seating(stage, (seat) => seat === place)),
+    );
     const affected = seats.has(MANAGER)
       ? [...known.people.keys()]
       : [...seats].filter((seat) => known.people.has(seat));
@@ -117,9 +120,6 @@ export function createChainCheck(
       return [undefined, ...held].some((place) => {
         const isAway = (seat: string) =>
           seat === requester || seat === place || (seat === MANAGER && manager === undefined);
-        // Where nobody but the holder of one place counts, the chain hangs on that place, and that is said.
-        if (place !== undefined && !ways.some((stage) => seating(stage, (seat) => seat === place)))
-          return false;
         return !ways.some((stage) => seating(stage, isAway, manager));
       });
     });

@@ -186,7 +186,7 @@ export type SourceSettings =
   /** The feed's address is a secret by itself. */
   | { kind: 'ical'; feed: SecretRef }
   | { kind: 'pagerduty'; url: string; token: SecretRef | undefined; webhookSecrets: readonly SecretRef[] }
-  /** Jira Service Management Operations: `user` is the e-mail address that the token belongs to. */
+  /** Jira Service Management Operations: `user` is the e-mail address that the token belongs to; `url` holds the site's cloud id. */
   | { kind: 'jsm'; url: string; user: string; token: SecretRef }
   | { kind: 'incidentio'; url: string; token: SecretRef | undefined; webhookSecrets: readonly SecretRef[] }
   | { kind: 'rootly'; webhookSecrets: readonly SecretRef[] }
