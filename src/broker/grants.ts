@@ -26,7 +26,13 @@ export async function openGrants(
     if (!resource?.roles.includes(role))
       throw new AppError('ended', `${name}:${role} has left the catalogue`);
     await tx.lockTarget(request.user, name, role);
-    const [held] = await tx.grants({ user: request.user, resource: name, role, state: 'active', limit: 1 });
+    const [held] = await tx.grants({
+      user: request.user,
+      resource: name,
+      role,
+      states: ['active'],
+      limit: 1,
+    });
     if (held && held.endsAt > nowMs) {
       if (request.incident !== null) await tx.addIncident(held.id, request.incident);
       await log.record(tx, {
@@ -46,11 +52,16 @@ export async function openGrants(
       role,
       state: 'active',
       via: how.via,
+      rule: null,
       startsAt: nowMs,
       endsAt: Math.min(nowMs + how.durationSeconds * 1000, hardEndsAt),
       hardEndsAt,
       extensions: 0,
+      shiftSchedule: null,
+      shiftLevel: null,
       shiftEndsAt: null,
+      graceEndsAt: null,
+      graceCause: null,
       endCause: null,
       endedAt: null,
     };

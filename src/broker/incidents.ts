@@ -25,17 +25,25 @@ export async function declareIncident(
       hint: `oncall incident show ${body.id}`,
     });
   }
+  const nowMs = await tx.now();
   await tx.insertIncident({
     id: body.id,
     source: 'manual',
+    externalId: body.id,
     state: 'open',
     priority: body.priority,
     service: body.service,
     title: body.title ?? '',
     declaredBy: caller.person.id,
-    startedAt: await tx.now(),
+    assignees: [],
+    url: '',
+    labels: {},
+    startedAt: nowMs,
+    changedAt: nowMs,
+    confirmedAt: null,
     resolvedAt: null,
     resolvedBy: null,
+    reopenedBy: null,
   });
   const audit = await log.record(tx, {
     event: 'incident.declared',
@@ -55,9 +63,11 @@ export async function resolveIncident(
 ): Promise<{ ref: string; audit: AuditRow }> {
   const incident = await findIncident(tx, id);
   if (incident.state === 'resolved') throw new AppError('conflict', `incident ${id} is resolved already`);
+  const nowMs = await tx.now();
   await tx.updateIncident(id, {
     state: 'resolved',
-    resolvedAt: await tx.now(),
+    changedAt: nowMs,
+    resolvedAt: nowMs,
     resolvedBy: caller.person.id,
   });
   const audit = await log.record(tx, {

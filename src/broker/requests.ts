@@ -58,6 +58,7 @@ export function createRequests(rules: CurrentRules, log: AuditLog): Requests {
     return {
       ...request,
       state,
+      bundle: null,
       digest: digestOf(request),
       decision,
       chains,

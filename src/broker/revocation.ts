@@ -28,7 +28,7 @@ export async function grantsHitBy(tx: ReadTx, body: Revoke): Promise<readonly Gr
     ...(user !== undefined && { user }),
     ...(resource !== undefined && { resource }),
     ...(incident !== undefined && { incident }),
-    state: 'active',
+    states: ['active'],
     limit: MOST_AT_ONCE,
   });
 }

@@ -24,7 +24,7 @@ export function registerPeopleRoutes(context: RouteContext): void {
     store.read(async (tx) => {
       const current = rules();
       const user = caller.person.id;
-      const grants = await tx.grants({ user, state: 'active', limit: LIST });
+      const grants = await tx.grants({ user, states: ['active'], limit: LIST });
       const pending = await tx.requests({ user, state: 'pending', limit: LIST });
       const incidents = await tx.incidents({ state: 'open', limit: LIST });
       const waiting = await approvals.waitingFor(tx, user);

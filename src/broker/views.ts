@@ -163,7 +163,7 @@ async function grantsOf(tx: ReadTx, rules: Rules, request: RequestRow): Promise<
     const [made] = await tx.grants({ requestId: request.id, resource, role, limit: 1 });
     const [held] = made
       ? []
-      : await tx.grants({ user: request.user, resource, role, state: 'active', limit: 1 });
+      : await tx.grants({ user: request.user, resource, role, states: ['active'], limit: 1 });
     const grant = made ?? held;
     if (grant) views.push(await viewGrant(tx, rules, grant, !made));
   }

@@ -230,7 +230,8 @@ export const GrantView = strict({
   user: Name,
   target: Target,
   kind: oneOf('postgres', 'ssh'),
-  state: oneOf('active', 'ended'),
+  /** `ready`: opened by itself, free until the first credential begins its window; `endsAt` is until when. */
+  state: oneOf('ready', 'active', 'ended'),
   via: Type.String(),
   incidents: Type.Array(Name),
   startsAt: Instant,

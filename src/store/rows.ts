@@ -32,16 +32,31 @@ export interface InviteRow {
 
 export interface IncidentRow {
   id: string;
+  /** `manual`, or the source's name. */
   source: string;
+  /** The source's own id; that of a manual incident is `id`. Unique within its source. */
+  externalId: string;
   state: 'open' | 'resolved';
   priority: string;
+  /** Empty for an incident whose service nobody mapped. */
   service: string;
   title: string;
-  /** Person id, or empty for an incident that no person declared. */
+  /** Person id, or empty for an incident that no known person declared. */
   declaredBy: string;
+  /** Person ids. */
+  assignees: Json;
+  url: string;
+  /** `{ name: value }`. */
+  labels: Json;
   startedAt: number;
+  /** The source's time of the newest word about it: an older word changes nothing. */
+  changedAt: number;
+  /** When the source's API last vouched for it; null where only a webhook spoke. */
+  confirmedAt: number | null;
   resolvedAt: number | null;
   resolvedBy: string | null;
+  /** Person who opened it again after it was resolved; null where nobody did, or a machine. */
+  reopenedBy: string | null;
 }
 
 export interface RequestRow {
@@ -51,6 +66,8 @@ export interface RequestRow {
   state: 'pending' | 'granted' | 'denied' | 'cancelled' | 'expired';
   /** `[{ resource, role }]`. */
   targets: Json;
+  /** What it was asked as, where that was a bundle's name. */
+  bundle: string | null;
   incident: string | null;
   reason: string | null;
   durationSeconds: number;
@@ -82,14 +99,22 @@ export interface GrantRow {
   user: string;
   resource: string;
   role: string;
-  state: 'active' | 'ended';
-  via: 'policy' | 'approval' | 'shift' | 'alert' | 'break-glass';
+  /** `ready`: opened by itself and not used yet; its window begins at the first credential, and `endsAt` is until when. */
+  state: 'ready' | 'active' | 'ended';
+  via: 'policy' | 'approval' | 'override' | 'shift' | 'alert' | 'break-glass';
+  /** The automation rule that opened it. */
+  rule: string | null;
   startsAt: number;
   endsAt: number;
   hardEndsAt: number;
   extensions: number;
-  /** The end of the shift that the decision rested on: it holds for renewals. */
+  /** The shift that the decision rested on, if it rested on one: it holds to its recorded end, and binds the grant to it. */
+  shiftSchedule: string | null;
+  shiftLevel: number | null;
   shiftEndsAt: number | null;
+  /** When it ends because what it was for is over (incident, shift); null while that goes on. `graceCause` says what. */
+  graceEndsAt: number | null;
+  graceCause: string | null;
   endCause: string | null;
   endedAt: number | null;
 }
@@ -127,6 +152,96 @@ export interface JobRow {
   leaseUntil: number;
   attempts: number;
   lastError: string | null;
+}
+
+/** What one feed said, as of a time. A new row whenever it says something else; `fetchedAt` moves while it says the same. */
+export interface ShiftSnapshotRow {
+  source: string;
+  /** The feed's id in its source. */
+  feed: string;
+  takenAt: number;
+  fetchedAt: number;
+  /** OutsideShift[]. */
+  shifts: Json;
+}
+
+/** How reading one subject of a source goes: a feed of shifts (`shifts:ID`), or its incidents (`incidents`). */
+export interface PollRow {
+  source: string;
+  subject: string;
+  /** Of the last answer that was taken; null before the first. */
+  succeededAt: number | null;
+  triedAt: number;
+  /** In a row. */
+  failures: number;
+  lastError: string | null;
+  /** Validators for the next conditional request. */
+  validators: Json;
+  /** Since when the answers are empty where there were shifts: not believed at once. */
+  emptySince: number | null;
+}
+
+/** A verified webhook delivery: stored first, worked on after. */
+export interface DeliveryRow {
+  id: string;
+  source: string;
+  /** Out of the signed bytes; unique within its source. */
+  deliveryId: string;
+  receivedAt: number;
+  /** OutsideIncident[]. */
+  incidents: Json;
+  doneAt: number | null;
+  /** In words: what became of it. */
+  outcome: string | null;
+}
+
+/** One stage of one chain that a request has reached. */
+export interface StageRow {
+  requestId: string;
+  chain: string;
+  /** From 0. */
+  stage: number;
+  startedAt: number;
+  /** When its timer is up; null where it has none. */
+  endsAt: number | null;
+  /** Person ids that were asked when it began. */
+  asked: Json;
+  /** Null while it runs; `next`, `auto-override`, `deny` once its timer has done that. */
+  outcome: string | null;
+}
+
+/** A notice on its way through one channel. */
+export interface OutboxRow {
+  id: string;
+  channel: string;
+  /** What it is about: a request, grant or review id. */
+  subject: string;
+  /** Notice. */
+  notice: Json;
+  createdAt: number;
+  sentAt: number | null;
+  /** Given up: trying again is of no use, or was for too long. */
+  failedAt: number | null;
+  attempts: number;
+  lastError: string | null;
+}
+
+export interface ReviewRow {
+  id: string;
+  kind: 'override' | 'break-glass';
+  /** Whose access is reviewed: never its owner. */
+  user: string;
+  requestId: string | null;
+  grantId: string | null;
+  /** Person ids that may close it. */
+  owners: Json;
+  openedAt: number;
+  dueAt: number;
+  state: 'open' | 'closed';
+  outcome: 'justified' | 'drill' | 'misuse' | null;
+  note: string | null;
+  closedBy: string | null;
+  closedAt: number | null;
 }
 
 export interface RevocationRow {

@@ -2,14 +2,20 @@ import type { Columns } from './columns.ts';
 import type {
   ApprovalRow,
   CredentialRow,
+  DeliveryRow,
   DeviceRow,
   GrantRow,
   IdempotencyRow,
   IncidentRow,
   InviteRow,
   JobRow,
+  OutboxRow,
+  PollRow,
   RequestRow,
+  ReviewRow,
   RevocationRow,
+  ShiftSnapshotRow,
+  StageRow,
 } from './rows.ts';
 
 /** The tables as the migrations leave them. Indexes and constraints: migrations/. */
@@ -20,8 +26,17 @@ export interface Schema {
   idempotency: Columns<IdempotencyRow>;
   attempts: { key: string; started_at: number; ends_at: number; count: number };
   incidents: Columns<IncidentRow>;
+  incident_aliases: { alias: string; incident_id: string };
   requests: Columns<RequestRow>;
   approvals: Columns<ApprovalRow>;
+  stages: Columns<StageRow>;
+  shift_snapshots: Columns<ShiftSnapshotRow>;
+  /** One row. Its lock is what makes the answers of one feed follow each other. */
+  shift_snapshot_head: { id: number; version: number };
+  polls: Columns<PollRow>;
+  deliveries: Columns<DeliveryRow>;
+  outbox: Columns<OutboxRow>;
+  reviews: Columns<ReviewRow>;
   grants: Columns<GrantRow>;
   grant_incidents: { grant_id: string; incident: string };
   credentials: Columns<CredentialRow>;

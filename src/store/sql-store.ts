@@ -4,13 +4,18 @@ import { applyMigrations, requireCurrent } from './migrate.ts';
 import { MIGRATIONS } from './migrations/index.ts';
 import { readAudit, writeAudit } from './queries/audit.ts';
 import { readCredentials, writeCredentials } from './queries/credentials.ts';
+import { readDeliveries, writeDeliveries } from './queries/deliveries.ts';
 import { readDevices, writeDevices } from './queries/devices.ts';
 import { readGrants, writeGrants } from './queries/grants.ts';
 import { readIncidents, writeIncidents } from './queries/incidents.ts';
 import { readJobs, writeJobs } from './queries/jobs.ts';
+import { readNotices, writeNotices } from './queries/notices.ts';
 import { readReplay, writeReplay } from './queries/replay.ts';
 import { readRequests, writeRequests } from './queries/requests.ts';
+import { readReviews, writeReviews } from './queries/reviews.ts';
 import { readRevocations, writeRevocations } from './queries/revocations.ts';
+import { readShifts, writeShifts } from './queries/shifts.ts';
+import { readStages, writeStages } from './queries/stages.ts';
 import { CompiledQueries, QueryContext } from './query-context.ts';
 import type { Schema } from './schema.ts';
 import type { ReadTx, Store, Tx } from './store.ts';
@@ -78,6 +83,11 @@ function createReadTx(context: QueryContext): ReadTx {
     ...readReplay(context),
     ...readIncidents(context),
     ...readRequests(context),
+    ...readStages(context),
+    ...readShifts(context),
+    ...readDeliveries(context),
+    ...readNotices(context),
+    ...readReviews(context),
     ...readGrants(context),
     ...readCredentials(context),
     ...readRevocations(context),
@@ -93,6 +103,11 @@ function createTx(context: QueryContext): Tx {
     ...writeReplay(context),
     ...writeIncidents(context),
     ...writeRequests(context),
+    ...writeStages(context),
+    ...writeShifts(context),
+    ...writeDeliveries(context),
+    ...writeNotices(context),
+    ...writeReviews(context),
     ...writeGrants(context),
     ...writeCredentials(context),
     ...writeRevocations(context),

@@ -5,14 +5,20 @@ import type {
   AuditRow,
   CredentialRow,
   CredentialState,
+  DeliveryRow,
   DeviceRow,
   GrantRow,
   IdempotencyRow,
   IncidentRow,
   InviteRow,
   JobRow,
+  OutboxRow,
+  PollRow,
   RequestRow,
+  ReviewRow,
   RevocationRow,
+  ShiftSnapshotRow,
+  StageRow,
 } from './rows.ts';
 
 /**
@@ -59,9 +65,14 @@ export interface ReadTx {
   invite(codeHash: string): Promise<InviteRow | undefined>;
 
   incident(id: string): Promise<IncidentRow | undefined>;
+  /** The source's own id for it. */
+  incidentByExternalId(source: string, externalId: string): Promise<IncidentRow | undefined>;
+  /** What people type: ids and aliases alike, of any source; exactly as stored, newest first. */
+  incidentsByAlias(alias: string, limit: number): Promise<readonly IncidentRow[]>;
   incidents(filter: {
     state?: 'open' | 'resolved';
     service?: string;
+    source?: string;
     limit: number;
   }): Promise<readonly IncidentRow[]>;
 
@@ -72,6 +83,37 @@ export interface ReadTx {
     limit: number;
   }): Promise<readonly RequestRow[]>;
   approvals(requestId: string): Promise<readonly ApprovalRow[]>;
+  /** Of all chains, in the order in which they began. */
+  stages(requestId: string): Promise<readonly StageRow[]>;
+
+  /** The newest snapshot of each feed, by source and feed. */
+  shiftSnapshots(): Promise<readonly ShiftSnapshotRow[]>;
+  /** Grows with every change to what `shiftSnapshots` answers, `fetchedAt` included: cheap to ask often. */
+  shiftSnapshotVersion(): Promise<number>;
+  polls(): Promise<readonly PollRow[]>;
+  delivery(id: string): Promise<DeliveryRow | undefined>;
+
+  notice(id: string): Promise<OutboxRow | undefined>;
+  /** Oldest first. `unsent`: only those that wait, neither sent nor given up. */
+  notices(filter: {
+    subject?: string;
+    channel?: string;
+    unsent?: boolean;
+    limit: number;
+  }): Promise<readonly OutboxRow[]>;
+  /** For each channel that has any of both: how many wait, since when the oldest does, and how many were given up since `sinceMs`. */
+  countNotices(
+    sinceMs: number,
+  ): Promise<readonly { channel: string; waiting: number; oldestAt: number | null; failed: number }[]>;
+
+  review(id: string): Promise<ReviewRow | undefined>;
+  /** Newest first. `dueBefore`: open ones that are overdue at that time. */
+  reviews(filter: {
+    state?: ReviewRow['state'];
+    user?: string;
+    dueBefore?: number;
+    limit: number;
+  }): Promise<readonly ReviewRow[]>;
 
   grant(id: string): Promise<GrantRow | undefined>;
   /** Newest first. */
@@ -116,7 +158,8 @@ export interface GrantFilter {
   role?: string;
   incident?: string;
   requestId?: string;
-  state?: GrantRow['state'];
+  states?: readonly GrantRow['state'][];
+  rule?: string;
   limit: number;
 }
 
@@ -136,8 +179,13 @@ export interface Tx extends ReadTx {
   /** Counts attempts under `key` within the window that started last; returns the count with this one. */
   countAttempt(key: string, windowMs: number, nowMs: number): Promise<number>;
 
+  /** Throws `conflict` where the id, or the source's id, is taken. */
   insertIncident(row: IncidentRow): Promise<void>;
+  /** Reads an incident and holds it until the transaction ends, so that two words about it cannot pass each other. */
+  lockIncident(id: string): Promise<IncidentRow | undefined>;
   updateIncident(id: string, change: Partial<Omit<IncidentRow, 'id'>>): Promise<void>;
+  /** Known ones stay as they are. */
+  addIncidentAliases(id: string, aliases: readonly string[]): Promise<void>;
 
   insertRequest(row: RequestRow): Promise<void>;
   /** Only from `pending`; false if it was not pending any more. */
@@ -147,6 +195,35 @@ export interface Tx extends ReadTx {
   ): Promise<boolean>;
   /** False if this approver has answered this request already. */
   insertApproval(row: ApprovalRow): Promise<boolean>;
+  /** False if this request has reached this stage already. */
+  insertStage(row: StageRow): Promise<boolean>;
+  /** False if it was closed already. */
+  closeStage(requestId: string, chain: string, stage: number, outcome: string): Promise<boolean>;
+
+  /**
+   * A new row where the shifts differ from the feed's newest, else only its `fetchedAt` moves; an answer that was fetched before
+   * the newest one was changes nothing. Rows that were last said more than 90 days before are swept.
+   */
+  putShiftSnapshot(row: ShiftSnapshotRow): Promise<void>;
+  putPoll(row: PollRow): Promise<void>;
+  /** False if this source has delivered this id already. Those done more than 30 days before are swept here. */
+  insertDelivery(row: DeliveryRow): Promise<boolean>;
+  finishDelivery(id: string, doneAt: number, outcome: string): Promise<void>;
+
+  /** False if the id is taken: the notice is on its way already. Those sent or given up more than 30 days before are swept here. */
+  insertNotice(row: OutboxRow): Promise<boolean>;
+  updateNotice(
+    id: string,
+    change: Partial<Pick<OutboxRow, 'sentAt' | 'failedAt' | 'attempts' | 'lastError'>>,
+  ): Promise<void>;
+
+  /** Throws `conflict` where the id is taken. */
+  insertReview(row: ReviewRow): Promise<void>;
+  /** False if it was closed already. */
+  closeReview(
+    id: string,
+    change: Required<Pick<ReviewRow, 'outcome' | 'note' | 'closedBy' | 'closedAt'>>,
+  ): Promise<boolean>;
 
   insertGrant(row: GrantRow, incidents: readonly string[]): Promise<void>;
   /** Reads a grant and holds it until the transaction ends, so that issuing and ending cannot pass each other. */
@@ -156,7 +233,21 @@ export interface Tx extends ReadTx {
   updateGrant(
     id: string,
     change: Partial<
-      Pick<GrantRow, 'endsAt' | 'extensions' | 'state' | 'endCause' | 'endedAt' | 'shiftEndsAt'>
+      Pick<
+        GrantRow,
+        | 'state'
+        | 'startsAt'
+        | 'endsAt'
+        | 'hardEndsAt'
+        | 'extensions'
+        | 'shiftSchedule'
+        | 'shiftLevel'
+        | 'shiftEndsAt'
+        | 'graceEndsAt'
+        | 'graceCause'
+        | 'endCause'
+        | 'endedAt'
+      >
     >,
   ): Promise<void>;
   addIncident(grantId: string, incident: string): Promise<void>;

@@ -3,8 +3,20 @@ import { describe, expect, it } from 'vitest';
 import { applyMigrations } from '../../src/store/migrate.ts';
 import { MIGRATIONS } from '../../src/store/migrations/index.ts';
 import type { StoreContext } from './contract.ts';
+import { sampleGrant, sampleIncident } from './sample-rows.ts';
 
 const NAMES = MIGRATIONS.map(({ name }) => name);
+
+/** As the version that knew 0001 alone wrote them. */
+const ROWS_OF_0001 = [
+  `insert into incidents values
+    ('P1-1', 'manual', 'open', 'P1', 'orders', 'slow', 'grace', 10, null, null),
+    ('P1-2', 'manual', 'resolved', 'P1', 'orders', 'slow', 'grace', 10, 20, 'ada')`,
+  `insert into requests values ('req_1', 'ada', 'dev_1', 'granted', '[]', 'P1-1', null, 60, 'ab', 'null', '[]', 10, 20, 10, 'x')`,
+  `insert into grants values
+    ('gr_1', 'req_1', 'ada', 'db', 'read', 'active', 'approval', 10, 20, 30, 0, 25, null, null)`,
+  "insert into grant_incidents values ('gr_1', 'P1-1')",
+];
 
 export function migrationContract(context: StoreContext): void {
   describe('migrations', () => {
@@ -26,7 +38,7 @@ export function migrationContract(context: StoreContext): void {
     it('that fail half-way leave nothing', async () => {
       const { open, inTransaction } = await context.empty();
       const broken = {
-        name: '0002-broken',
+        name: '9998-broken',
         async apply(db: Parameters<(typeof MIGRATIONS)[number]['apply']>[0]) {
           await sql`create table half (id text primary key)`.execute(db);
           await sql`insert into nowhere values (1)`.execute(db);
@@ -38,6 +50,49 @@ export function migrationContract(context: StoreContext): void {
       const store = await open();
       await expect(store.checkMigrations()).rejects.toMatchObject({ code: 'config_invalid' });
       expect(await store.migrate()).toEqual(NAMES);
+    });
+
+    it('keep what a store of the version before holds, and what it means', async () => {
+      const { open, inTransaction } = await context.empty();
+      await inTransaction(async (run) => {
+        await applyMigrations(run, MIGRATIONS.slice(0, 1));
+        for (const row of ROWS_OF_0001) await sql.raw(row).execute(run.db);
+      });
+      const store = await open();
+      await expect(store.checkMigrations()).rejects.toMatchObject({ code: 'config_invalid' });
+      expect(await store.migrate()).toEqual(NAMES.slice(1));
+      await store.checkMigrations();
+      await store.read(async (tx) => {
+        const old = sampleIncident({ title: 'slow', assignees: [], url: '', labels: {}, startedAt: 10 });
+        expect(await tx.incident('P1-1')).toEqual({ ...old, id: 'P1-1', externalId: 'P1-1', changedAt: 10 });
+        expect(await tx.incident('P1-2')).toEqual({
+          ...old,
+          id: 'P1-2',
+          externalId: 'P1-2',
+          state: 'resolved',
+          changedAt: 20,
+          resolvedAt: 20,
+          resolvedBy: 'ada',
+        });
+        expect(await tx.incidentByExternalId('manual', 'P1-1')).toMatchObject({ id: 'P1-1' });
+        expect(await tx.incidentsByAlias('P1-2', 9)).toMatchObject([{ id: 'P1-2' }]);
+        expect(await tx.request('req_1')).toMatchObject({ bundle: null, state: 'granted', targets: [] });
+        expect(await tx.stages('req_1')).toEqual([]);
+        expect(await tx.grants({ states: ['active'], limit: 9 })).toEqual([
+          sampleGrant({
+            id: 'gr_1',
+            requestId: 'req_1',
+            user: 'ada',
+            resource: 'db',
+            via: 'approval',
+            startsAt: 10,
+            endsAt: 20,
+            hardEndsAt: 30,
+            shiftEndsAt: 25,
+          }),
+        ]);
+        expect(await tx.incidentsOf('gr_1')).toEqual(['P1-1']);
+      });
     });
 
     it('of a newer version are refused before anything is done', async () => {

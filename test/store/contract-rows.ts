@@ -191,7 +191,7 @@ export function rowContract(context: StoreContext): void {
       await store.read(async (tx) => {
         expect(await tx.grants({ user, limit: 9 })).toEqual([young, ended]);
         expect(await tx.grants({ user, limit: 1 })).toEqual([young]);
-        expect(await tx.grants({ user, state: 'ended', limit: 9 })).toEqual([ended]);
+        expect(await tx.grants({ user, states: ['ended'], limit: 9 })).toEqual([ended]);
         expect(await tx.grants({ incident, limit: 9 })).toEqual([ended]);
         expect(await tx.grants({ resource: young.resource, limit: 9 })).toEqual([young]);
         expect(await tx.grants({ user, role: 'write', limit: 9 })).toEqual([young]);

@@ -127,7 +127,7 @@ export function transactionContract(context: StoreContext): void {
       const open = (n: number) =>
         stores[n % 2]!.write(async (tx) => {
           await tx.lockTarget(user, 'db-replica', 'read');
-          const held = await tx.grants({ user, resource: 'db-replica', state: 'active', limit: 1 });
+          const held = await tx.grants({ user, resource: 'db-replica', states: ['active'], limit: 1 });
           if (held.length === 0) await tx.insertGrant(sampleGrant({ user }), []);
           return held.length === 0;
         });

@@ -18,14 +18,15 @@ const locked = ({ db, dialect }: BuildContext, { id }: { id: string }) =>
 
 const filtered = (
   { db }: BuildContext,
-  { user, resource, role, incident, requestId, state, limit }: GrantFilter,
+  { user, resource, role, incident, requestId, states, rule, limit }: GrantFilter,
 ) => {
   let query = db.selectFrom('grants').selectAll();
   if (user !== undefined) query = query.where('user_id', '=', user);
   if (resource !== undefined) query = query.where('resource', '=', resource);
   if (role !== undefined) query = query.where('role', '=', role);
   if (requestId !== undefined) query = query.where('request_id', '=', requestId);
-  if (state !== undefined) query = query.where('state', '=', state);
+  if (states !== undefined) query = query.where('state', 'in', [...states]);
+  if (rule !== undefined) query = query.where('rule', '=', rule);
   if (incident !== undefined) {
     query = query.where('id', 'in', (nested) =>
       nested.selectFrom('grant_incidents').select('grant_id').where('incident', '=', incident),
@@ -58,6 +59,8 @@ export function readGrants(context: QueryContext) {
       return found && grant.toRow(found);
     },
     async grants(filter) {
+      // PostgreSQL takes no empty list.
+      if (filter.states?.length === 0) return [];
       return (await context.rows(filtered, filter)).map(grant.toRow);
     },
     async incidentsOf(grantId) {

@@ -3,12 +3,10 @@ import { type Columns, createRowCodec } from '../columns.ts';
 import type { BuildContext, QueryContext } from '../query-context.ts';
 import type { IdempotencyRow } from '../rows.ts';
 import type { ReadTx, Tx } from '../store.ts';
+import { sweep, sweeping } from './sweep.ts';
 
 /** What makes a message count once: nonces, idempotency keys, counted attempts. All of it is short-lived and swept. */
 const IDEMPOTENCY_KEPT_MS = 24 * 60 * 60_000;
-/** Sweeping more than one at a time, now and then, costs less than sweeping at each call and keeps up all the same. */
-const SWEEP_CHANCE = 1 / 16;
-const SWEEP_BATCH = 200;
 
 const idempotency = createRowCodec<IdempotencyRow>({});
 
@@ -74,31 +72,6 @@ export function writeReplay(context: QueryContext) {
   } satisfies Partial<Tx>;
 }
 
-type Swept =
-  | { table: 'nonces'; keys: ['key_id', 'nonce']; until: 'expires_at' }
-  | { table: 'idempotency'; keys: ['device_id', 'key']; until: 'created_at' }
-  | { table: 'attempts'; keys: ['key']; until: 'ends_at' };
-
-/** Drops a batch of rows whose `until` is past. Rows that another sweep holds are left to it. */
-const sweeping =
-  ({ table, keys, until }: Swept) =>
-  ({ db, dialect }: BuildContext, { beforeMs }: { beforeMs: number }) => {
-    const key = sql.join(keys.map((name) => sql.ref(name)));
-    const skipLocked = dialect.rowLocks ? sql` for update skip locked` : sql``;
-    const query = sql`
-      with old as (
-        select ${key} from ${sql.table(table)} where ${sql.ref(until)} < ${beforeMs}
-        order by ${sql.ref(until)} limit ${SWEEP_BATCH}${skipLocked}
-      )
-      delete from ${sql.table(table)} where (${key}) in (select ${key} from old)
-    `;
-    return { compile: () => query.compile(db) };
-  };
-
 const nonces = sweeping({ table: 'nonces', keys: ['key_id', 'nonce'], until: 'expires_at' });
 const replies = sweeping({ table: 'idempotency', keys: ['device_id', 'key'], until: 'created_at' });
 const attempts = sweeping({ table: 'attempts', keys: ['key'], until: 'ends_at' });
-
-async function sweep(context: QueryContext, old: typeof nonces, beforeMs: number): Promise<void> {
-  if (Math.random() < SWEEP_CHANCE) await context.change(old, { beforeMs });
-}
