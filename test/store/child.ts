@@ -4,7 +4,7 @@ import { writeSync } from 'node:fs';
 import { openPostgresStore } from '../../src/store/postgres.ts';
 import { openSqliteStore } from '../../src/store/sqlite.ts';
 import type { Store } from '../../src/store/store.ts';
-import { appendEntry, sampleIncident, T0 } from './sample-rows.ts';
+import { appendEntry, sampleDelivery, sampleIncident, sampleNotice, sampleStage, T0 } from './sample-rows.ts';
 
 export type ChildTarget = { readonly file: string } | { readonly url: string };
 
@@ -16,10 +16,14 @@ export interface ChildTask {
   readonly count: number;
 }
 
-/** What a competitor won. */
+/** What a competitor won. The request `req_raced` and the reviews `rv0` … must be there. */
 export interface Winnings {
   readonly nonces: number[];
   readonly replies: number[];
+  readonly deliveries: number[];
+  readonly stages: number[];
+  readonly notices: number[];
+  readonly reviews: number[];
   readonly jobs: string[];
 }
 
@@ -48,7 +52,15 @@ async function append(store: Store, { name, count }: ChildTask): Promise<void> {
 }
 
 async function compete(store: Store, { name, count }: ChildTask): Promise<Winnings> {
-  const won: Winnings = { nonces: [], replies: [], jobs: [] };
+  const won: Winnings = {
+    nonces: [],
+    replies: [],
+    deliveries: [],
+    stages: [],
+    notices: [],
+    reviews: [],
+    jobs: [],
+  };
   for (let n = 0; n < count; n++) {
     if (await store.write((tx) => tx.claimNonce('key', `n${n}`, T0 + 60_000, T0))) won.nonces.push(n);
     const reply = { deviceId: 'dev', key: `k${n}`, fingerprint: name, status: 200, reply: name };
@@ -59,6 +71,14 @@ async function compete(store: Store, { name, count }: ChildTask): Promise<Winnin
         () => false,
       );
     if (stored) won.replies.push(n);
+    const delivery = sampleDelivery({ deliveryId: `d${n}` });
+    if (await store.write((tx) => tx.insertDelivery(delivery))) won.deliveries.push(n);
+    const stage = sampleStage({ requestId: 'req_raced', stage: n });
+    if (await store.write((tx) => tx.insertStage(stage))) won.stages.push(n);
+    const notice = sampleNotice({ id: `nt${n}` });
+    if (await store.write((tx) => tx.insertNotice(notice))) won.notices.push(n);
+    const closing = { outcome: 'drill', note: name, closedBy: name, closedAt: T0 } as const;
+    if (await store.write((tx) => tx.closeReview(`rv${n}`, closing))) won.reviews.push(n);
     for (const { id, attempts } of await store.write((tx) => tx.takeJobs(T0, 60_000, 2))) {
       won.jobs.push(id);
       await store.write(async (tx) => {

@@ -4,7 +4,7 @@ import type { Winnings } from './child.ts';
 import type { StoreContext } from './contract.ts';
 import { verifyLog } from './contract-audit.ts';
 import { runChild } from './run-child.ts';
-import { T0 } from './sample-rows.ts';
+import { sampleRequest, sampleReview, T0 } from './sample-rows.ts';
 
 const COUNT = 40;
 /** Each is killed after another number of lines, so in another place. */
@@ -12,11 +12,13 @@ const SEEDED_KILLS = 10;
 
 export function processContract(context: StoreContext): void {
   describe('two processes on one store', () => {
-    it('share out nonces, replies and jobs without giving one twice, and keep one log', async () => {
+    it('share out all that counts once without giving anything twice, and keep one log', async () => {
       const { store, other } = await context.fresh();
       const ids = Array.from({ length: COUNT }, (_, n) => `job_${n}`);
       await store.write(async (tx) => {
         for (const id of ids) await tx.insertJob({ id, kind: 'k', subject: id, dueAt: T0 });
+        for (let n = 0; n < COUNT; n++) await tx.insertReview(sampleReview({ id: `rv${n}` }));
+        await tx.insertRequest(sampleRequest({ id: 'req_raced' }));
       });
       const { target } = other;
       const children = await Promise.all(
@@ -28,8 +30,9 @@ export function processContract(context: StoreContext): void {
       const won = children.map((child) => JSON.parse(child.stdout().split('\n')[1]!) as Winnings);
       const numbers = Array.from({ length: COUNT }, (_, n) => n);
       const sorted = (values: number[]) => values.sort((a, b) => a - b);
-      expect(sorted(won.flatMap(({ nonces }) => nonces))).toEqual(numbers);
-      expect(sorted(won.flatMap(({ replies }) => replies))).toEqual(numbers);
+      for (const what of ['nonces', 'replies', 'deliveries', 'stages', 'notices', 'reviews'] as const) {
+        expect(sorted(won.flatMap((each) => each[what])), what).toEqual(numbers);
+      }
       expect(won.flatMap(({ jobs }) => jobs).sort()).toEqual(ids.sort());
       expect((await verifyLog(store)).size).toBe(COUNT);
       expect(await store.read((tx) => tx.countJobs())).toEqual([]);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Tx } from '../../src/store/store.ts';
 import type { StoreContext } from './contract.ts';
-import { sampleDevice, sampleGrant, sampleIncident, sampleRequest, T0, unique } from './sample-rows.ts';
+import { sampleDevice, sampleGrant, sampleRequest, T0, unique } from './sample-rows.ts';
 
 export function rowContract(context: StoreContext): void {
   describe('devices and invitations', () => {
@@ -78,30 +78,11 @@ export function rowContract(context: StoreContext): void {
     });
   });
 
-  describe('incidents', () => {
-    it('filters by state and service, newest first, up to the limit', async () => {
-      const { store } = context;
-      const service = unique('service');
-      const rows = [0, 1, 2].map((n) => sampleIncident({ service, startedAt: T0 + n }));
-      await store.write(async (tx) => {
-        for (const row of rows) await tx.insertIncident(row);
-        await tx.insertIncident(sampleIncident());
-        await tx.updateIncident(rows[1]!.id, { state: 'resolved', resolvedAt: T0 + 9, resolvedBy: 'ada' });
-      });
-      const ids = async (filter: { state?: 'open' | 'resolved'; limit?: number }) =>
-        (await store.read((tx) => tx.incidents({ service, limit: 10, ...filter }))).map(({ id }) => id);
-      expect(await ids({})).toEqual([rows[2]!.id, rows[1]!.id, rows[0]!.id]);
-      expect(await ids({ limit: 1 })).toEqual([rows[2]!.id]);
-      expect(await ids({ state: 'open' })).toEqual([rows[2]!.id, rows[0]!.id]);
-      expect(await ids({ state: 'resolved' })).toEqual([rows[1]!.id]);
-      expect(await store.read((tx) => tx.incident(rows[1]!.id))).toMatchObject({ resolvedBy: 'ada' });
-    });
-  });
-
   describe('requests and approvals', () => {
     it('keeps nested JSON as it is, null among it', async () => {
       const { store } = context;
       const request = sampleRequest({
+        bundle: 'orders-fire',
         decision: { text: 'a\u0000b "quoted" \u{1f6a8}', nothing: null, list: [1, [true]] },
       });
       await store.write((tx) => tx.insertRequest(request));
@@ -178,8 +159,20 @@ export function rowContract(context: StoreContext): void {
       const { store } = context;
       const user = unique('ada');
       const incident = unique('P1');
+      const rule = unique('rule');
       const old = sampleGrant({ user });
-      const young = sampleGrant({ user, resource: unique('db'), role: 'write', startsAt: T0 + 1 });
+      const young = sampleGrant({
+        user,
+        resource: unique('db'),
+        role: 'write',
+        state: 'ready',
+        via: 'shift',
+        rule,
+        startsAt: T0 + 1,
+        shiftSchedule: 'orders',
+        shiftLevel: 2,
+        shiftEndsAt: T0 + 9,
+      });
       await store.write(async (tx) => {
         await tx.insertGrant(old, [incident, incident]);
         await tx.insertGrant(young, []);
@@ -192,6 +185,11 @@ export function rowContract(context: StoreContext): void {
         expect(await tx.grants({ user, limit: 9 })).toEqual([young, ended]);
         expect(await tx.grants({ user, limit: 1 })).toEqual([young]);
         expect(await tx.grants({ user, states: ['ended'], limit: 9 })).toEqual([ended]);
+        expect(await tx.grants({ user, states: ['ready', 'ended'], limit: 9 })).toEqual([young, ended]);
+        expect(await tx.grants({ user, states: ['active'], limit: 9 })).toEqual([]);
+        expect(await tx.grants({ user, states: [], limit: 9 })).toEqual([]);
+        expect(await tx.grants({ rule, limit: 9 })).toEqual([young]);
+        expect(await tx.grants({ rule, states: ['active'], limit: 9 })).toEqual([]);
         expect(await tx.grants({ incident, limit: 9 })).toEqual([ended]);
         expect(await tx.grants({ resource: young.resource, limit: 9 })).toEqual([young]);
         expect(await tx.grants({ user, role: 'write', limit: 9 })).toEqual([young]);
@@ -201,6 +199,33 @@ export function rowContract(context: StoreContext): void {
       });
       expect(await store.write((tx) => tx.lockGrant(young.id))).toEqual(young);
       expect(await store.write((tx) => tx.lockGrant('gr_none'))).toBeUndefined();
+    });
+
+    it('begins the window of a grant that was ready, and binds it to another end', async () => {
+      const { store } = context;
+      const grant = sampleGrant({ state: 'ready', via: 'alert', rule: 'orders-on-fire' });
+      const change = {
+        state: 'active',
+        startsAt: T0 + 5,
+        endsAt: T0 + 6,
+        hardEndsAt: T0 + 7,
+        extensions: 1,
+        shiftSchedule: 'orders',
+        shiftLevel: 1,
+        shiftEndsAt: T0 + 8,
+        graceEndsAt: T0 + 9,
+        graceCause: 'incident P1-1 was resolved',
+      } as const;
+      await store.write((tx) => tx.insertGrant(grant, []));
+      await store.write((tx) => tx.updateGrant(grant.id, change));
+      expect(await store.read((tx) => tx.grant(grant.id))).toEqual({ ...grant, ...change });
+      await store.write((tx) => tx.updateGrant(grant.id, { graceEndsAt: null, graceCause: null }));
+      expect(await store.read((tx) => tx.grant(grant.id))).toEqual({
+        ...grant,
+        ...change,
+        graceEndsAt: null,
+        graceCause: null,
+      });
     });
   });
 }

@@ -4,11 +4,15 @@ import type { Store } from '../../src/store/store.ts';
 import type { ChildTarget } from './child.ts';
 import { auditContract } from './contract-audit.ts';
 import { credentialContract } from './contract-credentials.ts';
+import { incidentContract } from './contract-incidents.ts';
 import { jobContract } from './contract-jobs.ts';
 import { migrationContract } from './contract-migrations.ts';
+import { outboxContract } from './contract-outbox.ts';
 import { processContract } from './contract-processes.ts';
 import { replayContract } from './contract-replay.ts';
+import { reviewContract } from './contract-reviews.ts';
 import { rowContract } from './contract-rows.ts';
+import { shiftContract } from './contract-shifts.ts';
 import { transactionContract } from './contract-transactions.ts';
 
 /** One empty database. */
@@ -60,6 +64,10 @@ export function storeContract(name: string, create: () => Promise<TestStore>): v
       for (const each of opened) await each.close();
     });
     rowContract(context);
+    incidentContract(context);
+    shiftContract(context);
+    outboxContract(context);
+    reviewContract(context);
     credentialContract(context);
     replayContract(context);
     jobContract(context);

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { openPostgresStore } from '../../src/store/postgres.ts';
 import { postgresDialect } from '../../src/store/postgres-dialect.ts';
 import type { Schema } from '../../src/store/schema.ts';
-import type { Store } from '../../src/store/store.ts';
+import type { Store, Tx } from '../../src/store/store.ts';
 import { part } from '../support/parts.ts';
 import { ownServer, type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { storeContract, type TestStore } from './contract.ts';
@@ -95,20 +95,26 @@ describe.skipIf(!part('postgres'))('on a real server', () => {
       await store.close();
     });
 
-    it('does not wait for a grant that nobody holds, and waits for one that somebody does', async () => {
+    it.each([
+      ['a grant', (tx: Tx, id: string): Promise<unknown> => tx.lockGrant(id)],
+      ['an incident', (tx: Tx, id: string): Promise<unknown> => tx.lockIncident(id)],
+    ])('does not wait for %s that nobody holds, and waits for one that somebody does', async (_, lock) => {
       const database = await testDatabase('store');
       const store = await openPostgresStore({ connectionString: database.url, poolSize: 4 });
       await store.migrate();
-      const [held, free] = [sampleGrant(), sampleGrant()];
+      const [held, free] = [unique('held'), unique('free')];
       await store.write(async (tx) => {
-        for (const grant of [held, free]) await tx.insertGrant(grant, []);
+        for (const id of [held, free]) {
+          await tx.insertGrant(sampleGrant({ id }), []);
+          await tx.insertIncident(sampleIncident({ id }));
+        }
       });
       const order: string[] = [];
       let waiting: Promise<unknown> | undefined;
       await store.write(async (tx) => {
-        await tx.lockGrant(held.id);
-        waiting = store.write((late) => late.lockGrant(held.id)).then(() => order.push('second'));
-        await store.write((other) => other.lockGrant(free.id));
+        await lock(tx, held);
+        waiting = store.write((late) => lock(late, held)).then(() => order.push('second'));
+        await store.write((other) => lock(other, free));
         order.push('first');
       });
       await waiting;

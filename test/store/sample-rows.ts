@@ -1,6 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { canonicalJson } from '../../src/protocol/canonical-json.ts';
-import type { CredentialRow, DeviceRow, GrantRow, IncidentRow, RequestRow } from '../../src/store/rows.ts';
+import type {
+  CredentialRow,
+  DeliveryRow,
+  DeviceRow,
+  GrantRow,
+  IncidentRow,
+  OutboxRow,
+  RequestRow,
+  ReviewRow,
+  StageRow,
+} from '../../src/store/rows.ts';
 import type { Tx } from '../../src/store/store.ts';
 
 /** Any instant: what is stored comes back, whatever the clock says. */
@@ -104,6 +114,59 @@ export const sampleCredential = (change: Partial<CredentialRow> = {}): Credentia
   endingAt: null,
   endedAt: null,
   proof: null,
+  ...change,
+});
+
+export const sampleDelivery = (change: Partial<DeliveryRow> = {}): DeliveryRow => ({
+  id: unique('dlv'),
+  source: 'pagerduty',
+  deliveryId: unique('msg'),
+  receivedAt: T0,
+  incidents: [{ externalId: 'Q1', title: 'a "title"', labels: {} }],
+  doneAt: null,
+  outcome: null,
+  ...change,
+});
+
+/** Needs the request that it names. */
+export const sampleStage = (change: Partial<StageRow> = {}): StageRow => ({
+  requestId: 'req_1',
+  chain: 'orders-write',
+  stage: 0,
+  startedAt: T0,
+  endsAt: T0 + 300_000,
+  asked: ['grace', 'linus'],
+  outcome: null,
+  ...change,
+});
+
+export const sampleNotice = (change: Partial<OutboxRow> = {}): OutboxRow => ({
+  id: unique('nt'),
+  channel: 'chat',
+  subject: unique('req'),
+  notice: { kind: 'ask', lines: ['who', null] },
+  createdAt: T0,
+  sentAt: null,
+  failedAt: null,
+  attempts: 0,
+  lastError: null,
+  ...change,
+});
+
+export const sampleReview = (change: Partial<ReviewRow> = {}): ReviewRow => ({
+  id: unique('rv'),
+  kind: 'override',
+  user: unique('ada'),
+  requestId: unique('req'),
+  grantId: null,
+  owners: ['grace', 'linus'],
+  openedAt: T0,
+  dueAt: T0 + 86_400_000,
+  state: 'open',
+  outcome: null,
+  note: null,
+  closedBy: null,
+  closedAt: null,
   ...change,
 });
 
