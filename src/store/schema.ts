@@ -30,7 +30,7 @@ export interface Schema {
   requests: Columns<RequestRow>;
   approvals: Columns<ApprovalRow>;
   stages: Columns<StageRow>;
-  shift_snapshots: Columns<ShiftSnapshotRow>;
+  shift_snapshots: SnapshotColumns;
   /** One row. Its lock is what makes the answers of one feed follow each other. */
   shift_snapshot_head: { id: number; version: number };
   polls: Columns<PollRow>;
@@ -50,6 +50,11 @@ export interface Schema {
   audit_nodes: { entry: number; level: number; hash: Uint8Array };
   audit_subjects: { value: string; number: number };
   store_migrations: { name: string; applied_at: number };
+}
+
+/** `replaced_at`: null for the newest of its feed. */
+export interface SnapshotColumns extends Columns<ShiftSnapshotRow> {
+  replaced_at: number | null;
 }
 
 /** `next_*`: the job that was asked for while this one was taken; see queries/jobs.ts. */

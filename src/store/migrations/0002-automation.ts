@@ -3,7 +3,8 @@ import type { Migration } from './migration.ts';
 
 /**
  * Incidents of outside systems, grants that open by themselves, shifts, deliveries, stages, notices and reviews. What was
- * there before was manual: an incident's own id is its source's, and the newest word about it is its last change.
+ * there before was manual: an incident's own id is its source's, and the newest word about it is its last change. Where most
+ * rows are history, an index holds those that are not.
  */
 export const automation: Migration = {
   name: '0002-automation',
@@ -52,8 +53,10 @@ export const automation: Migration = {
         taken_at ${integer} not null,
         fetched_at ${integer} not null,
         shifts text not null,
+        replaced_at ${integer},
         primary key (source, feed, taken_at)
       )${endOfTable}`,
+      'create unique index shift_snapshots_newest on shift_snapshots (source, feed) where replaced_at is null',
       'create index shift_snapshots_by_time on shift_snapshots (fetched_at)',
       `create table shift_snapshot_head (
         id ${integer} primary key check (id = 1),
@@ -82,7 +85,7 @@ export const automation: Migration = {
         outcome text,
         unique (source, delivery_id)
       )${endOfTable}`,
-      'create index deliveries_by_end on deliveries (done_at)',
+      'create index deliveries_by_end on deliveries (done_at) where done_at is not null',
 
       `create table outbox (
         id text primary key,
@@ -98,9 +101,9 @@ export const automation: Migration = {
       'create index outbox_by_subject on outbox (subject, created_at)',
       'create index outbox_by_channel on outbox (channel, created_at)',
       'create index outbox_by_time on outbox (created_at)',
-      'create index outbox_waiting on outbox (created_at) where sent_at is null and failed_at is null',
-      'create index outbox_by_sending on outbox (sent_at)',
-      'create index outbox_by_failure on outbox (failed_at)',
+      'create index outbox_waiting on outbox (channel, created_at) where sent_at is null and failed_at is null',
+      'create index outbox_by_sending on outbox (sent_at) where sent_at is not null',
+      'create index outbox_by_failure on outbox (failed_at) where failed_at is not null',
 
       `create table reviews (
         id text primary key,

@@ -16,34 +16,16 @@ const snapshots = sweeping({
   until: 'fetched_at',
 });
 
-const newestOfEach = ({ db }: BuildContext) =>
+const newest = ({ db }: BuildContext) =>
   db
     .selectFrom('shift_snapshots')
-    .selectAll('shift_snapshots')
-    .innerJoin(
-      (nested) =>
-        nested
-          .selectFrom('shift_snapshots')
-          .select(({ fn }) => ['source', 'feed', fn.max('taken_at').as('taken_at')])
-          .groupBy(['source', 'feed'])
-          .as('newest'),
-      (join) =>
-        join
-          .onRef('newest.source', '=', 'shift_snapshots.source')
-          .onRef('newest.feed', '=', 'shift_snapshots.feed')
-          .onRef('newest.taken_at', '=', 'shift_snapshots.taken_at'),
-    )
-    .orderBy('shift_snapshots.source')
-    .orderBy('shift_snapshots.feed');
+    .select(['source', 'feed', 'taken_at', 'fetched_at', 'shifts'])
+    .where('replaced_at', 'is', null);
 
-const newestOf = ({ db }: BuildContext, { source, feed }: { source: string; feed: string }) =>
-  db
-    .selectFrom('shift_snapshots')
-    .selectAll()
-    .where('source', '=', source)
-    .where('feed', '=', feed)
-    .orderBy('taken_at', 'desc')
-    .limit(1);
+const newestOfEach = (context: BuildContext) => newest(context).orderBy('source').orderBy('feed');
+
+const newestOf = (context: BuildContext, { source, feed }: { source: string; feed: string }) =>
+  newest(context).where('source', '=', source).where('feed', '=', feed);
 
 const versionNow = ({ db }: BuildContext) => db.selectFrom('shift_snapshot_head').select('version');
 
@@ -51,14 +33,24 @@ const versionNow = ({ db }: BuildContext) => db.selectFrom('shift_snapshot_head'
 const raise = ({ db }: BuildContext) =>
   db.updateTable('shift_snapshot_head').set((to) => ({ version: to('version', '+', 1) }));
 
+const replace = ({ db }: BuildContext, { source, feed, at }: { source: string; feed: string; at: number }) =>
+  db
+    .updateTable('shift_snapshots')
+    .set({ replaced_at: at })
+    .where('source', '=', source)
+    .where('feed', '=', feed)
+    .where('replaced_at', 'is', null);
+
+/** Two answers of one millisecond are one snapshot: what was said last. */
 const put = ({ db }: BuildContext, columns: Columns<ShiftSnapshotRow>) =>
   db
     .insertInto('shift_snapshots')
-    .values(columns)
+    .values({ ...columns, replaced_at: null })
     .onConflict((conflict) =>
       conflict.columns(['source', 'feed', 'taken_at']).doUpdateSet((to) => ({
         fetched_at: to.ref('excluded.fetched_at'),
         shifts: to.ref('excluded.shifts'),
+        replaced_at: null,
       })),
     );
 
@@ -89,12 +81,14 @@ export function writeShifts(context: QueryContext) {
   return {
     async putShiftSnapshot(row) {
       await context.change(raise, {});
-      const newest = await context.first(newestOf, { source: row.source, feed: row.feed });
-      if (newest !== undefined && row.fetchedAt < newest.fetched_at) return;
+      const { source, feed, takenAt, fetchedAt } = row;
+      const before = await context.first(newestOf, { source, feed });
+      if (before !== undefined && fetchedAt < before.fetched_at) return;
       const same =
-        newest !== undefined && canonicalJson(snapshot.toRow(newest).shifts) === canonicalJson(row.shifts);
-      await context.change(put, snapshot.toColumns(same ? { ...row, takenAt: newest.taken_at } : row));
-      await sweep(context, snapshots, row.fetchedAt - SNAPSHOT_KEPT_MS);
+        before !== undefined && canonicalJson(snapshot.toRow(before).shifts) === canonicalJson(row.shifts);
+      if (before !== undefined && !same) await context.change(replace, { source, feed, at: takenAt });
+      await context.change(put, snapshot.toColumns(same ? { ...row, takenAt: before.taken_at } : row));
+      await sweep(context, snapshots, fetchedAt - SNAPSHOT_KEPT_MS);
     },
     async putPoll(row) {
       await context.change(putPoll, poll.toColumns(row));
