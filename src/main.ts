@@ -1,30 +1,20 @@
 /**
- * The entry: build the context, parse, run, one catch → words → exit code. Nothing heavy is imported here: `--version` and
- * plain `status` are answered before commander is loaded, and each command's file is loaded only when it was asked for.
+ * The entry for all that fast.ts has not answered: build the context, parse, run, one catch → words → exit code. Nothing heavy
+ * is imported here, and each command's file is loaded only when it was asked for.
  */
 import { join } from 'node:path';
-import { type CommonOptions, formatOf, readPlainStatus } from './cli/common-options.ts';
+import { type CommonOptions, formatOf } from './cli/common-options.ts';
 import { type OutputFormat, processIo } from './cli/io.ts';
 import { version } from './cli/version.ts';
 
 const io = processIo();
 
 async function main(argv: readonly string[]): Promise<void> {
-  if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) return printVersion();
-  const plain = readPlainStatus(argv);
-  if (plain !== undefined) {
-    const { printStatus } = await import('./cli/plain-status.ts');
-    return printStatus({ io, env: process.env, now: Date.now(), ...plain });
-  }
   const { parseCommandLine } = await import('./cli/program.ts');
   const parsed = await parseCommandLine(argv);
-  if (parsed.kind === 'version') return printVersion();
+  if (parsed.kind === 'version') return io.stdout.write(`${version}\n`);
   if (parsed.kind === 'help') return io.stdout.write(parsed.text);
   await runInterruptibly(parsed.common, (context) => parsed.run(context));
-}
-
-function printVersion(): void {
-  io.stdout.write(`${version}\n`);
 }
 
 type Run = (context: import('./cli/context.ts').Context) => Promise<void>;
@@ -67,14 +57,6 @@ async function fail(error: unknown, format: OutputFormat): Promise<void> {
   // What was interrupted may still hold a connection or a timer; files are replaced in one step, so this is always safe.
   if (isInterruption(error)) process.stderr.write('', () => process.exit());
 }
-
-// A reader who goes away ends us quietly; a disk that is full must not look like success.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit();
-  process.exitCode = 1;
-  io.stderr.write(`oncall: error: cannot write the result (${error.code})\n`);
-});
-process.stderr.on('error', () => {});
 
 const argv = process.argv.slice(2);
 main(argv).catch((error: unknown) => fail(error, formatOf(argv)));

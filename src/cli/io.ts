@@ -37,12 +37,22 @@ export interface Io {
   readonly stdin: { readonly isTerminal: boolean; readonly stream: NodeJS.ReadableStream | undefined };
 }
 
-/** The process's own streams. */
+/** The process's own streams, each opened when it is first used: that costs a millisecond or two, and of stdin keeps a pipe's writer waiting. */
 export function processIo(): Io {
-  return {
-    stdout: screenOf(process.stdout, process.env),
-    stderr: screenOf(process.stderr, process.env),
-    // A getter: opening stdin costs a millisecond and keeps a pipe's reader waiting for us.
+  let stdout: Screen | undefined;
+  let stderr: Screen | undefined;
+  const io: Io = {
+    get stdout() {
+      stdout ??= screenOf(guardStdout(process.stdout, io), process.env);
+      return stdout;
+    },
+    get stderr() {
+      stderr ??= screenOf(
+        process.stderr.on('error', () => {}),
+        process.env,
+      );
+      return stderr;
+    },
     stdin: {
       get isTerminal() {
         return process.stdin.isTTY === true;
@@ -52,6 +62,16 @@ export function processIo(): Io {
       },
     },
   };
+  return io;
+}
+
+/** A reader who goes away ends us quietly; a disk that is full must not look like success. */
+function guardStdout(stdout: NodeJS.WriteStream, io: Io): NodeJS.WriteStream {
+  return stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit();
+    process.exitCode = 1;
+    io.stderr.write(`oncall: error: cannot write the result (${error.code})\n`);
+  });
 }
 
 function screenOf(stream: NodeJS.WriteStream, env: Environment): Screen {

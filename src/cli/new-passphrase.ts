@@ -7,7 +7,7 @@ import { askSecret, canAsk } from './prompt.ts';
 export async function newPassphrase({ env, io }: Context): Promise<string> {
   const file = env.ONCALL_PASSPHRASE_FILE;
   if (file) {
-    const bytes = await readSafeFile(file, { secret: true });
+    const bytes = readSafeFile(file, { secret: true });
     return requireText(bytes?.toString('utf8').replace(/\r?\n$/, '') ?? '');
   }
   if (!canAsk(io)) {

@@ -19,7 +19,7 @@ const STALE_SECONDS = 15 * 60;
 
 export async function printStatus({ io, env, now, format, profile }: PlainStatusInput): Promise<void> {
   const paths = resolvePaths(env, profile ?? (env.ONCALL_PROFILE || 'default'));
-  const status = await requireStatus(paths);
+  const status = requireStatus(paths);
   await writeStatus(io, format, status, now);
   if (format === 'table' && ageSeconds(status, now) > STALE_SECONDS) {
     await writeHint(io, 'oncall status --refresh asks the broker');
@@ -27,8 +27,8 @@ export async function printStatus({ io, env, now, format, profile }: PlainStatus
 }
 
 /** Throws AppError `not_enrolled`, or `not_found` where nothing was written yet. */
-async function requireStatus(paths: ClientPaths): Promise<StatusFile> {
-  const status = await readStatusFile(paths);
+function requireStatus(paths: ClientPaths): StatusFile {
+  const status = readStatusFile(paths);
   if (status !== undefined) return status;
   if (existsSync(paths.configFile)) {
     throw new AppError('not_found', 'there is no status yet', { hint: 'oncall status --refresh' });

@@ -12,9 +12,10 @@ import { rawPublicKey } from '../protocol/keys.ts';
 import type { AuditProof, CheckpointReply } from '../protocol/messages.ts';
 import { formatInstant } from '../protocol/time.ts';
 import type { ClientConfig } from './config.ts';
-import { readSafeFile, writeFileAtomic, writeTogether } from './files.ts';
+import { readSafeFile } from './files.ts';
 import { withLock } from './lock.ts';
 import type { ClientPaths } from './paths.ts';
+import { writeFileAtomic, writeFiles } from './write-files.ts';
 
 const LOCK_TIMEOUT_MS = 10_000;
 /** How often two commands that raced may be overtaken by the growing log before their checkpoints meet in one. */
@@ -54,7 +55,7 @@ export function createAuditMemory({ paths, trust, now, fetchCheckpoint }: AuditM
   const log = { origin: trust.origin, publicKey: rawPublicKey(trust.logKey) };
 
   async function seen(): Promise<Seen> {
-    const note = (await readSafeFile(paths.checkpointFile))?.toString('utf8');
+    const note = readSafeFile(paths.checkpointFile)?.toString('utf8');
     return note === undefined ? { note, size: 0 } : { note, size: readHead(note).checkpoint.size };
   }
 
@@ -150,9 +151,9 @@ export function createAuditMemory({ paths, trust, now, fetchCheckpoint }: AuditM
           const isMoved = current.note !== undefined && current.note !== since.note;
           const newest = isMoved ? await link(head, readHead(current.note)) : head;
           const name = `${String(parsed.index).padStart(12, '0')}.json`;
-          await writeTogether([
-            writeFileAtomic(join(paths.receiptsDir, name), `${JSON.stringify(parsed)}\n`),
-            ...(newest.note === current.note ? [] : [writeFileAtomic(paths.checkpointFile, newest.note)]),
+          await writeFiles([
+            { path: join(paths.receiptsDir, name), data: `${JSON.stringify(parsed)}\n` },
+            ...(newest.note === current.note ? [] : [{ path: paths.checkpointFile, data: newest.note }]),
           ]);
         },
         { timeoutMs: LOCK_TIMEOUT_MS },

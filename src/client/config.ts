@@ -4,8 +4,9 @@
  */
 import { AppError } from '../protocol/errors.ts';
 import type { KeystoreKind } from '../protocol/messages.ts';
-import { readSafeFile, writeFileAtomic } from './files.ts';
+import { readSafeFile } from './files.ts';
 import type { ClientPaths } from './paths.ts';
+import { writeFileAtomic } from './write-files.ts';
 
 const VERSION = 1;
 
@@ -40,7 +41,7 @@ export interface ClientConfig {
 
 /** Undefined where this machine is not enrolled. Throws AppError `config_invalid` and `unsafe_file`. */
 export async function loadConfig(paths: ClientPaths): Promise<ClientConfig | undefined> {
-  const bytes = await readSafeFile(paths.configFile);
+  const bytes = readSafeFile(paths.configFile);
   if (bytes === undefined) return undefined;
   const { parseDocument } = await import('yaml');
   const document = parseDocument(bytes.toString('utf8'), {

@@ -6,8 +6,9 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { AppError } from '../protocol/errors.ts';
 import type { CredentialReply, IssueRequest, Target } from '../protocol/messages.ts';
-import { listNames, readSafeFile, removePath, writeFileAtomic } from './files.ts';
+import { listNames, readSafeFile, removePath } from './files.ts';
 import type { ClientPaths } from './paths.ts';
+import { writeFileAtomic } from './write-files.ts';
 
 const VERSION = 1;
 const [IV_BYTES, TAG_BYTES] = [12, 16];
@@ -72,7 +73,7 @@ export async function openCredential(
   cache: CredentialCache,
   grantId: string,
 ): Promise<HeldCredential | undefined> {
-  const bytes = await readSafeFile(fileOf(cache.paths, grantId), { secret: true });
+  const bytes = readSafeFile(fileOf(cache.paths, grantId), { secret: true });
   if (bytes === undefined) return undefined;
   try {
     return unseal(bytes, cache.cacheKey, grantId);
@@ -85,7 +86,7 @@ export async function openCredential(
 
 /** All that can be opened, oldest grant first. */
 export async function listCredentials(cache: CredentialCache): Promise<HeldCredential[]> {
-  const names = await listNames(cache.paths.credentialsDir);
+  const names = listNames(cache.paths.credentialsDir);
   const ids = names.map((name) => name.replace(/\.json$/, '')).filter(isGrantId);
   const opened = await Promise.all(ids.map((id) => openCredential(cache, id)));
   return opened.filter((credential) => credential !== undefined);

@@ -15,11 +15,12 @@ import { type ClientConfig, loadConfig, saveConfig } from './config.ts';
 import type { ClientContext } from './context.ts';
 import { createAgentSigner, createDeviceKeys, createSigner, type NewDeviceKeys } from './device-key.ts';
 import type { DeviceRecord } from './device-record.ts';
-import { ensureDir, readSafeFile, removePath, writeFileAtomic } from './files.ts';
+import { ensureDir, readSafeFile, removePath } from './files.ts';
 import { type Invitation, type KnownBroker, meetBroker, parseInvitation } from './invitation.ts';
 import { type Keystore, openKeystore } from './keystore.ts';
 import { withLock } from './lock.ts';
 import { updateStatusFile } from './status-file.ts';
+import { writeFileAtomic } from './write-files.ts';
 
 const LOCK_TIMEOUT_MS = 1_000;
 
@@ -143,7 +144,7 @@ async function loadIfThere(keystore: Keystore, keyId: string): Promise<DeviceRec
 }
 
 async function readRemembered(path: string): Promise<Remembered | undefined> {
-  const bytes = await readSafeFile(path);
+  const bytes = readSafeFile(path);
   if (bytes === undefined) return undefined;
   try {
     const value = JSON.parse(bytes.toString('utf8')) as Remembered;
@@ -193,12 +194,12 @@ async function setAsideOtherLog(
   { origin, logKey }: KnownBroker,
   { paths, now }: ClientContext,
 ): Promise<void> {
-  const note = await readSafeFile(paths.checkpointFile);
+  const note = readSafeFile(paths.checkpointFile);
   if (note === undefined) return;
   try {
     verifyCheckpoint(note.toString('utf8'), { origin, publicKey: rawPublicKey(logKey) });
   } catch {
-    await ensureDir(paths.evidenceDir);
+    ensureDir(paths.evidenceDir);
     await rename(paths.checkpointFile, join(paths.evidenceDir, `earlier-log-${now()}`));
   }
 }

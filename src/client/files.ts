@@ -1,79 +1,56 @@
 /**
- * Files that only their owner may read or write (DESIGN section 5, "Files"). Writing: temporary name, fsync, rename, fsync
- * of the folder, so a crash leaves the old file or the new one. Reading: what others can write or own is refused, because
- * whoever can change it decides for us.
+ * Files that only their owner may read or write (DESIGN section 5, "Files"). What others can write or own is refused, because
+ * whoever can change it decides for us. On the way of `oncall status`, so it is small; writing is in write-files.ts.
  */
-import { constants, promises as fs, type Stats, statSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  promises as fs,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  type Stats,
+  statSync,
+} from 'node:fs';
 import { userInfo } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { AppError, isAppError } from '../protocol/errors.ts';
 
 const MAX_BYTES = 4 * 1024 * 1024;
 const [GROUP_OR_OTHER_WRITE, GROUP_OR_OTHER] = [0o022, 0o077];
 
 /**
- * Replaces the file in one step. The folder is made (0700) where it is missing. Throws AppError `disk_full`, or
- * `unsafe_file` where the place is not ours to write.
- */
-export async function writeFileAtomic(
-  path: string,
-  data: string | Uint8Array,
-  { mode = 0o600 }: { mode?: number } = {},
-): Promise<void> {
-  await ensureDir(dirname(path));
-  const temporary = join(dirname(path), `.tmp-${Math.random().toString(36).slice(2)}`);
-  try {
-    const file = await fs.open(temporary, 'wx', mode);
-    try {
-      await file.writeFile(data);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await fs.rename(temporary, path);
-    await syncDir(dirname(path));
-  } catch (error) {
-    await fs.rm(temporary, { force: true });
-    throw writeFailure(error, path);
-  }
-}
-
-/**
- * For writes that don't depend on each other: each waits for the disk, so together they take little longer than one. Throws the
- * first failure, when none of them is under way any more.
- */
-export async function writeTogether(writes: readonly Promise<unknown>[]): Promise<void> {
-  for (const result of await Promise.allSettled(writes))
-    if (result.status === 'rejected') throw result.reason;
-}
-
-/**
  * The content of a regular file that is ours, or undefined where there is none. A symbolic link is followed only if it is
  * ours too. `secret`: what others can read is refused as well. Throws AppError `unsafe_file` with the command that
- * repairs it, and `too_large` beyond 4 MiB.
+ * repairs it, and `too_large` beyond 4 MiB. Synchronous: these files are small and here, and each way through the thread
+ * pool costs more than the read.
  */
-export async function readSafeFile(
+export function readSafeFile(
   path: string,
   { secret = false }: { secret?: boolean } = {},
-): Promise<Buffer | undefined> {
-  let file: fs.FileHandle;
+): Buffer | undefined {
+  let file: number;
   try {
-    const link = await fs.lstat(path);
+    const link = lstatSync(path);
     if (link.isSymbolicLink() && !isOurs(link))
       throw unsafe(path, 'is a link that somebody else made', `rm ${path}`);
     // Not blocking: a named pipe in the file's place must not hang us.
-    file = await fs.open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    file = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   } catch (error) {
     if (isSystemError(error, 'ENOENT', 'ENOTDIR')) return undefined;
     throw isAppError(error) ? error : unsafe(path, 'cannot be read', `ls -l ${path}`, error);
   }
   try {
-    const stats = await file.stat();
+    const stats = fstatSync(file);
     refuseUnsafe(path, stats, secret);
     if (stats.size > MAX_BYTES) throw new AppError('too_large', `${path} is larger than 4 MiB`);
-    return await file.readFile();
+    return readFileSync(file);
   } finally {
-    await file.close();
+    closeSync(file);
   }
 }
 
@@ -90,16 +67,16 @@ function refuseUnsafe(path: string, stats: Stats, secret: boolean): void {
  * Makes the folder and its parents, 0700. One that is there is refused if it is not ours or others can write in it, and is
  * closed to others if they can only look. Throws AppError `unsafe_file` and `disk_full`.
  */
-export async function ensureDir(path: string): Promise<void> {
+export function ensureDir(path: string): void {
   try {
-    await fs.mkdir(path, { recursive: true, mode: 0o700 });
-    const stats = await fs.stat(path);
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    const stats = statSync(path);
     if (!isOurs(stats)) throw unsafe(path, 'belongs to somebody else', `ls -ld ${path}`);
     if (!hasModes) return;
     if ((stats.mode & GROUP_OR_OTHER_WRITE) !== 0) {
       throw unsafe(path, 'can be written by others', `look at what is in it, then chmod 700 ${path}`);
     }
-    if ((stats.mode & GROUP_OR_OTHER) !== 0) await fs.chmod(path, 0o700);
+    if ((stats.mode & GROUP_OR_OTHER) !== 0) chmodSync(path, 0o700);
   } catch (error) {
     throw writeFailure(error, path);
   }
@@ -111,9 +88,11 @@ export async function removePath(path: string): Promise<void> {
 }
 
 /** The names in a folder, sorted; empty where there is none. Unfinished temporary files are left out. */
-export async function listNames(path: string): Promise<string[]> {
+export function listNames(path: string): string[] {
   try {
-    return (await fs.readdir(path)).filter((name) => !name.startsWith('.tmp-')).sort();
+    return readdirSync(path)
+      .filter((name) => !name.startsWith('.tmp-'))
+      .sort();
   } catch (error) {
     if (isSystemError(error, 'ENOENT')) return [];
     throw unsafe(path, 'cannot be read', `ls -ld ${path}`, error);
@@ -122,7 +101,8 @@ export async function listNames(path: string): Promise<string[]> {
 
 /** Whose process this is; undefined on Windows, which has neither owners nor modes that node could show. */
 const uid = currentUid();
-const hasModes = uid !== undefined;
+/** Whether folders can be waited for and modes mean something: not on Windows. */
+export const hasModes = uid !== undefined;
 
 /** Linux tells without asking who has which number, which may be a directory server far away. */
 function currentUid(): number | undefined {
@@ -135,16 +115,6 @@ function currentUid(): number | undefined {
 /** Root's files are fine: root can do anything to us anyway. */
 function isOurs(stats: Stats): boolean {
   return uid === undefined || stats.uid === uid || stats.uid === 0;
-}
-
-async function syncDir(path: string): Promise<void> {
-  if (!hasModes) return;
-  const dir = await fs.open(path, 'r');
-  try {
-    await dir.sync();
-  } finally {
-    await dir.close();
-  }
 }
 
 /** What a refused write means to the person; anything else comes back as it is. */

@@ -143,13 +143,12 @@ export async function refreshStatus({ context, config, broker }: Client): Promis
     async () => {
       const [reply, { resources }] = await Promise.all([getStatus(broker), listResources(broker)]);
       const active = new Set(reply.grants.filter(({ state }) => state === 'active').map(({ id }) => id));
-      for (const id of await listLocalGrants(context)) if (!active.has(id)) await wipeGrant(context, id);
+      for (const id of listLocalGrants(context)) if (!active.has(id)) await wipeGrant(context, id);
       const [resourceNames, incidentIds] = [
         resources.map(({ name }) => name),
         reply.incidents.map(({ id }) => id),
       ];
-      await writeNames(paths, 'resources', resourceNames);
-      await writeNames(paths, 'incidents', incidentIds);
+      await writeNames(paths, { resources: resourceNames, incidents: incidentIds });
       return updateStatusFile(ownerOf(context, config), context.now(), (status) => fromReply(status, reply));
     },
     { timeoutMs: LOCK_TIMEOUT_MS },
@@ -236,9 +235,9 @@ function isCode(error: unknown, code: string): boolean {
 }
 
 /** Grants of which something lies on this machine. */
-async function listLocalGrants({ paths }: ClientContext): Promise<Set<string>> {
-  const sealed = (await listNames(paths.credentialsDir)).map((name) => name.replace(/\.json$/, ''));
-  return new Set([...sealed, ...(await listSessionGrants(paths))].filter(isGrantId));
+function listLocalGrants({ paths }: ClientContext): Set<string> {
+  const sealed = listNames(paths.credentialsDir).map((name) => name.replace(/\.json$/, ''));
+  return new Set([...sealed, ...listSessionGrants(paths)].filter(isGrantId));
 }
 
 async function wipeGrant({ paths }: ClientContext, grantId: string): Promise<void> {

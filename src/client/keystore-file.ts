@@ -8,8 +8,9 @@ import { AppError } from '../protocol/errors.ts';
 import { parseStrictJson } from '../protocol/strict-json.ts';
 import type { ClientContext } from './context.ts';
 import { type DeviceRecord, parseDeviceRecord } from './device-record.ts';
-import { readSafeFile, removePath, writeFileAtomic } from './files.ts';
+import { readSafeFile, removePath } from './files.ts';
 import type { Keystore } from './keystore.ts';
+import { writeFileAtomic } from './write-files.ts';
 
 /** OWASP's first choice for scrypt; about a third of a second, 128 MiB. Part of format 1, so never read from the file. */
 const SCRYPT = { N: 2 ** 17, r: 8, p: 1, maxmem: 192 * 1024 * 1024 };
@@ -28,7 +29,7 @@ export function createFileKeystore(context: ClientContext, newPassphrase?: strin
     kind: 'file',
     async load(keyId) {
       const path = fileOf(keyId);
-      const bytes = await readSafeFile(path, { secret: true });
+      const bytes = readSafeFile(path, { secret: true });
       if (bytes === undefined) {
         throw new AppError('not_enrolled', 'the keys of this device are gone from the file keystore', {
           hint: `restore ${path}, or enrol again: oncall enroll <invitation>`,
@@ -49,7 +50,7 @@ export function createFileKeystore(context: ClientContext, newPassphrase?: strin
 async function passphraseFor({ env, askPassphrase }: ClientContext): Promise<string> {
   const path = env.ONCALL_PASSPHRASE_FILE;
   if (path) {
-    const bytes = await readSafeFile(path, { secret: true });
+    const bytes = readSafeFile(path, { secret: true });
     if (bytes === undefined)
       throw new AppError('keychain_locked', `ONCALL_PASSPHRASE_FILE: there is no ${path}`);
     return bytes.toString('utf8').replace(/\r?\n$/, '');

@@ -1,4 +1,4 @@
-import { promises as fs } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { AppError } from '../protocol/errors.ts';
 import { ensureDir, writeFailure } from './files.ts';
@@ -15,16 +15,14 @@ export async function withLock<T>(
   fn: () => Promise<T>,
   { timeoutMs }: { timeoutMs: number },
 ): Promise<T> {
-  await ensureDir(dirname(path));
+  ensureDir(dirname(path));
   const { default: locks } = await import('fs-native-extensions');
-  const file = await fs.open(path, 'a+', 0o600).catch((error: unknown) => {
-    throw writeFailure(error, path);
-  });
+  const file = openLockFile(path);
   try {
     let waitedMs = 0;
     for (
       let pauseMs = FIRST_PAUSE_MS;
-      !locks.tryLock(file.fd);
+      !locks.tryLock(file);
       pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)
     ) {
       if (waitedMs >= timeoutMs) {
@@ -35,6 +33,14 @@ export async function withLock<T>(
     }
     return await fn();
   } finally {
-    await file.close();
+    closeSync(file);
+  }
+}
+
+function openLockFile(path: string): number {
+  try {
+    return openSync(path, 'a+', 0o600);
+  } catch (error) {
+    throw writeFailure(error, path);
   }
 }

@@ -8,8 +8,9 @@ import { join } from 'node:path';
 import { AppError } from '../protocol/errors.ts';
 import { formatTarget, isName } from '../protocol/names.ts';
 import { type HeldCredential, type PublicPart, requireGrantId } from './credentials.ts';
-import { listNames, readSafeFile, removePath, writeFileAtomic, writeTogether } from './files.ts';
+import { listNames, readSafeFile, removePath } from './files.ts';
 import type { ClientPaths } from './paths.ts';
+import { type FileWrite, writeFiles } from './write-files.ts';
 
 type Postgres = Extract<PublicPart, { kind: 'postgres' }>;
 type Ssh = Extract<PublicPart, { kind: 'ssh' }>;
@@ -42,11 +43,14 @@ export async function writeSessionFiles(
   paths: ClientPaths,
   credentials: readonly HeldCredential[],
 ): Promise<void> {
-  for (const credential of credentials) {
+  const files = credentials.flatMap((credential) => {
     const folder = grantFolder(paths, credential.grantId);
-    const files = Object.entries(filesOf(credential, folder));
-    await writeTogether(files.map(([name, content]) => writeIfChanged(join(folder, name), content)));
-  }
+    return Object.entries(filesOf(credential, folder)).map(([name, data]) => ({
+      path: join(folder, name),
+      data,
+    }));
+  });
+  await writeChanged(files);
   await rejoin(paths);
 }
 
@@ -57,7 +61,7 @@ export async function wipeSessionFiles(paths: ClientPaths, grantId: string): Pro
 }
 
 /** The grants that have files here. */
-export async function listSessionGrants(paths: ClientPaths): Promise<string[]> {
+export function listSessionGrants(paths: ClientPaths): string[] {
   return listNames(join(paths.runDir, 'grants'));
 }
 
@@ -198,18 +202,24 @@ function unsafeValue(): AppError {
 
 /** Rebuilds the joined files; one that would be empty is removed. */
 async function rejoin(paths: ClientPaths): Promise<void> {
-  const newestFirst = (await listSessionGrants(paths)).reverse();
-  for (const name of JOINED) {
-    const parts = await Promise.all(
-      newestFirst.map((id) => readSafeFile(join(paths.runDir, 'grants', id, name), { secret: true })),
+  const newestFirst = listSessionGrants(paths).reverse();
+  const joined = JOINED.map((name) => {
+    const parts = newestFirst.map((id) =>
+      readSafeFile(join(paths.runDir, 'grants', id, name), { secret: true }),
     );
-    const content = parts.map((part) => part?.toString('utf8') ?? '').join('');
-    if (content === '') await removePath(join(paths.runDir, name));
-    else await writeIfChanged(join(paths.runDir, name), content);
-  }
+    return {
+      path: join(paths.runDir, name),
+      data: parts.map((part) => part?.toString('utf8') ?? '').join(''),
+    };
+  });
+  for (const { path } of joined.filter(({ data }) => data === '')) await removePath(path);
+  await writeChanged(joined.filter(({ data }) => data !== ''));
 }
 
-async function writeIfChanged(path: string, content: string): Promise<void> {
-  const current = await readSafeFile(path, { secret: true });
-  if (current?.toString('utf8') !== content) await writeFileAtomic(path, content);
+/** All of it is made from sealed credentials, by the next command if not by this one: not worth waiting for the disk. */
+async function writeChanged(files: readonly FileWrite[]): Promise<void> {
+  const changed = files.filter(
+    ({ path, data }) => readSafeFile(path, { secret: true })?.toString('utf8') !== data,
+  );
+  await writeFiles(changed.map((file) => ({ ...file, isCopy: true })));
 }

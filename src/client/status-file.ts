@@ -14,8 +14,9 @@ import type {
 } from '../protocol/messages.ts';
 import { isName } from '../protocol/names.ts';
 import { formatInstant } from '../protocol/time.ts';
-import { readSafeFile, writeFileAtomic, writeTogether } from './files.ts';
+import { readSafeFile } from './files.ts';
 import type { ClientPaths } from './paths.ts';
+import type { FileWrite } from './write-files.ts';
 
 const SCHEMA = 'oncall.status/v1';
 
@@ -69,8 +70,8 @@ export interface StatusOwner {
 }
 
 /** Undefined where there is none yet. Throws AppError `unsafe_file`, and `corrupt_file` for what `status --refresh` would replace. */
-export async function readStatusFile(paths: ClientPaths): Promise<StatusFile | undefined> {
-  const bytes = await readSafeFile(paths.statusFile);
+export function readStatusFile(paths: ClientPaths): StatusFile | undefined {
+  const bytes = readSafeFile(paths.statusFile);
   if (bytes === undefined) return undefined;
   try {
     const status = JSON.parse(bytes.toString('utf8')) as StatusFile;
@@ -88,19 +89,26 @@ export async function updateStatusFile(
   nowMs: number,
   change: (status: StatusFile) => StatusFile,
 ): Promise<StatusFile> {
-  const current = await readStatusFile(owner.paths).catch((error: unknown) => {
-    if (error instanceof AppError && error.code === 'corrupt_file') return undefined;
-    throw error;
-  });
+  const current = readUndamaged(owner.paths);
   const status = change({ ...(current ?? emptyStatus(owner, nowMs)), brokerContactAt: formatInstant(nowMs) });
   const { paths } = owner;
   const idsOf = (rows: readonly { readonly id: string }[]) => rows.map(({ id }) => id);
-  await writeTogether([
-    writeFileAtomic(paths.statusFile, `${JSON.stringify(status)}\n`),
-    writeNames(paths, 'grants', idsOf(status.grants)),
-    writeNames(paths, 'requests', idsOf(status.pending)),
+  const { writeFiles } = await import('./write-files.ts');
+  await writeFiles([
+    // The broker knows all of it, and a damaged file is begun anew: not worth waiting for the disk.
+    { path: paths.statusFile, data: `${JSON.stringify(status)}\n`, isCopy: true },
+    ...changedNames(paths, { grants: idsOf(status.grants), requests: idsOf(status.pending) }),
   ]);
   return status;
+}
+
+function readUndamaged(paths: ClientPaths): StatusFile | undefined {
+  try {
+    return readStatusFile(paths);
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'corrupt_file') return undefined;
+    throw error;
+  }
 }
 
 function emptyStatus({ paths, broker, user, device }: StatusOwner, nowMs: number): StatusFile {
@@ -181,14 +189,19 @@ function statusPending({ id, targets, incident, createdAt, expiresAt }: RequestV
 
 export type NameList = 'resources' | 'bundles' | 'incidents' | 'requests' | 'grants';
 
-/** One name a line, for shell completion. What is no name is left out: shells read this file. */
-export async function writeNames(
-  paths: ClientPaths,
-  list: NameList,
-  names: readonly string[],
-): Promise<void> {
-  const lines = [...new Set(names)].filter(isName).sort();
-  const content = lines.map((line) => `${line}\n`).join('');
-  const path = join(paths.completeDir, list);
-  if ((await readSafeFile(path))?.toString('utf8') !== content) await writeFileAtomic(path, content);
+type Names = Partial<Readonly<Record<NameList, readonly string[]>>>;
+
+/** One name a line, for shell completion. What is no name is left out: shells read these files. */
+export async function writeNames(paths: ClientPaths, names: Names): Promise<void> {
+  const { writeFiles } = await import('./write-files.ts');
+  await writeFiles(changedNames(paths, names));
+}
+
+function changedNames(paths: ClientPaths, names: Names): FileWrite[] {
+  return Object.entries(names).flatMap(([list, values]) => {
+    const lines = [...new Set(values)].filter(isName).sort();
+    const data = lines.map((line) => `${line}\n`).join('');
+    const path = join(paths.completeDir, list);
+    return readSafeFile(path)?.toString('utf8') === data ? [] : [{ path, data, isCopy: true }];
+  });
 }

@@ -70,7 +70,7 @@ export async function trustedCas(
     });
   }
   if (ca === 'system') return systemCas(env);
-  const pem = await readSafeFile(ca);
+  const pem = readSafeFile(ca);
   if (pem?.includes('-----BEGIN CERTIFICATE-----')) return [pem.toString('utf8')];
   throw new AppError('config_invalid', `\`ca: ${ca}\` is not a PEM file with certificates`);
 }
@@ -81,7 +81,7 @@ async function systemCas(env: Environment): Promise<string[] | undefined> {
   const fromSystem = env.SSL_CERT_FILE ? [] : (getCACertificates?.('system') ?? []);
   if (fromSystem.length > 0) return fromSystem;
   for (const path of env.SSL_CERT_FILE ? [env.SSL_CERT_FILE] : SYSTEM_BUNDLES) {
-    const pem = await readSafeFile(path);
+    const pem = readSafeFile(path);
     if (pem !== undefined) return [pem.toString('utf8')];
   }
   return undefined;

@@ -74,7 +74,7 @@ describe('the configuration', () => {
 
   test('needs the key line with an ssh-agent', async () => {
     const { paths } = testContext();
-    await ensureDir(paths.configDir);
+    ensureDir(paths.configDir);
     const { sshAgentKey: _, ...device } = CONFIG.device;
     await saveConfig(paths, { ...CONFIG, device });
     expect(await failureOf(loadConfig(paths))).toMatchObject({ code: 'config_invalid' });

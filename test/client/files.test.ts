@@ -11,8 +11,9 @@ import {
 } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { ensureDir, listNames, readSafeFile, writeFileAtomic } from '../../src/client/files.ts';
+import { ensureDir, listNames, readSafeFile } from '../../src/client/files.ts';
 import { withLock } from '../../src/client/lock.ts';
+import { writeFileAtomic, writeFiles } from '../../src/client/write-files.ts';
 import { atEnd } from '../support/at-end.ts';
 import { cleanEnvironment, startProcess } from '../support/process.ts';
 import { tempDir } from '../support/temp.ts';
@@ -41,6 +42,24 @@ describe('a file that is written', () => {
     expect(readFileSync(join(folder, 'other'), 'utf8')).toBe('untouched');
   });
 
+  test('is replaced together with others, or none of them is', async () => {
+    const folder = tempDir();
+    const [one, two] = [join(folder, 'a', 'one'), join(folder, 'b', 'two')];
+    await writeFiles([
+      { path: one, data: '1' },
+      { path: two, data: '2', isCopy: true },
+    ]);
+    expect([readFileSync(one, 'utf8'), readFileSync(two, 'utf8')]).toEqual(['1', '2']);
+    mkdirSync(join(folder, 'c'), { mode: 0o777 });
+    chmodSync(join(folder, 'c'), 0o777);
+    const elsewhere = { path: join(folder, 'c', 'three'), data: '3' };
+    expect(await failureOf(writeFiles([{ path: one, data: 'new' }, elsewhere]))).toMatchObject({
+      code: 'unsafe_file',
+    });
+    expect(readFileSync(one, 'utf8')).toBe('1');
+    expect(readdirSync(folder, { recursive: true }).sort()).toEqual(['a', 'a/one', 'b', 'b/two', 'c']);
+  });
+
   test('is refused a folder that others can write in, and closes one they can only look into', async () => {
     const folder = join(tempDir(), 'open');
     mkdirSync(folder);
@@ -50,7 +69,7 @@ describe('a file that is written', () => {
       hint: expect.stringContaining('chmod 700'),
     });
     chmodSync(folder, 0o755);
-    await ensureDir(folder);
+    ensureDir(folder);
     expect(modeOf(folder)).toBe(0o700);
   });
 
@@ -75,8 +94,8 @@ describe('a file that is written', () => {
 
 describe('a file that is read', () => {
   test('may be missing', async () => {
-    expect(await readSafeFile(join(tempDir(), 'none', 'at-all'))).toBeUndefined();
-    expect(await listNames(join(tempDir(), 'none'))).toEqual([]);
+    expect(readSafeFile(join(tempDir(), 'none', 'at-all'))).toBeUndefined();
+    expect(listNames(join(tempDir(), 'none'))).toEqual([]);
   });
 
   test.each([
@@ -88,7 +107,7 @@ describe('a file that is read', () => {
     const path = join(tempDir(), 'file');
     writeFileSync(path, '');
     chmodSync(path, mode);
-    expect(await failureOf(readSafeFile(path, { secret }))).toMatchObject({
+    expect(await failureOf(() => readSafeFile(path, { secret }))).toMatchObject({
       code: 'unsafe_file',
       hint: `chmod 600 ${path}`,
     });
@@ -97,17 +116,17 @@ describe('a file that is read', () => {
   test('may be readable by others if it is no secret', async () => {
     const path = join(tempDir(), 'file');
     writeFileSync(path, 'text', { mode: 0o644 });
-    expect((await readSafeFile(path))?.toString()).toBe('text');
+    expect(readSafeFile(path)?.toString()).toBe('text');
   });
 
   test('may be our own link, and must be a file', async () => {
     const folder = tempDir();
     writeFileSync(join(folder, 'file'), 'text', { mode: 0o600 });
     symlinkSync('file', join(folder, 'link'));
-    expect((await readSafeFile(join(folder, 'link'), { secret: true }))?.toString()).toBe('text');
+    expect(readSafeFile(join(folder, 'link'), { secret: true })?.toString()).toBe('text');
     execFileSync('mkfifo', ['-m', '600', join(folder, 'pipe')]);
-    expect(await failureOf(readSafeFile(join(folder, 'pipe')))).toMatchObject({ code: 'unsafe_file' });
-    expect(await failureOf(readSafeFile(folder))).toMatchObject({ code: 'unsafe_file' });
+    expect(await failureOf(() => readSafeFile(join(folder, 'pipe')))).toMatchObject({ code: 'unsafe_file' });
+    expect(await failureOf(() => readSafeFile(folder))).toMatchObject({ code: 'unsafe_file' });
   });
 
   test.skipIf(!isRoot)('is refused if somebody else owns it, or the link to it', async () => {
@@ -116,9 +135,9 @@ describe('a file that is read', () => {
     writeFileSync(path, '', { mode: 0o600 });
     symlinkSync('file', join(folder, 'link'));
     execFileSync('chown', ['-h', String(NOBODY), join(folder, 'link')]);
-    expect(await failureOf(readSafeFile(join(folder, 'link')))).toMatchObject({ code: 'unsafe_file' });
+    expect(await failureOf(() => readSafeFile(join(folder, 'link')))).toMatchObject({ code: 'unsafe_file' });
     chownSync(path, NOBODY, NOBODY);
-    expect(await failureOf(readSafeFile(path))).toMatchObject({ code: 'unsafe_file' });
+    expect(await failureOf(() => readSafeFile(path))).toMatchObject({ code: 'unsafe_file' });
   });
 });
 

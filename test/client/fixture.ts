@@ -83,10 +83,11 @@ export function testGrant(more: Partial<GrantView> = {}): GrantView {
   };
 }
 
-/** The error that a promise is rejected with; anything else fails the test. */
+/** The error that a promise is rejected with, or that a function throws; anything else fails the test. */
 export async function failureOf(
-  promise: Promise<unknown>,
+  work: Promise<unknown> | (() => unknown),
 ): Promise<{ code: string; message: string; hint?: string }> {
+  const promise = typeof work === 'function' ? Promise.resolve().then(work) : work;
   return promise.then(
     (value) => {
       throw new Error(`no failure but ${JSON.stringify(value)}`);

@@ -150,9 +150,9 @@ describe('a credential', () => {
     const client = await testClient(broker);
     const { paths } = client.context;
     await ensureCredential(client, testGrant());
-    expect(await readStatusFile(paths)).toMatchObject({ grants: [{ id: GRANT_ID }] });
+    expect(readStatusFile(paths)).toMatchObject({ grants: [{ id: GRANT_ID }] });
     await releaseLocal(client.context, client.config, GRANT_ID);
-    expect(await readStatusFile(paths)).toMatchObject({ grants: [] });
+    expect(readStatusFile(paths)).toMatchObject({ grants: [] });
     expect(readdirSync(paths.credentialsDir)).toEqual([]);
     expect(readdirSync(join(paths.runDir, 'grants'))).toEqual([]);
     expect(readFileSync(join(paths.completeDir, 'grants'), 'utf8')).toBe('');
@@ -164,7 +164,7 @@ describe('the status file', () => {
     const { broker } = await startIssuer();
     const client = await testClient(broker);
     const credential = await ensureCredential(client, testGrant());
-    const status = await readStatusFile(client.context.paths);
+    const status = readStatusFile(client.context.paths);
     expect(status).toMatchObject({
       schema: 'oncall.status/v1',
       profile: 'default',
@@ -203,7 +203,7 @@ describe('the status file', () => {
       grants: [{ id: GRANT_ID }],
     });
     await noteGrant(context, config, testGrant({ state: 'ended', endCause: 'expired' }));
-    expect(await readStatusFile(context.paths)).toMatchObject({ grants: [] });
+    expect(readStatusFile(context.paths)).toMatchObject({ grants: [] });
   });
 
   test('is made anew from the broker, and what has ended is wiped', async () => {
@@ -234,15 +234,16 @@ describe('the status file', () => {
     const client = await testClient(broker);
     await ensureCredential(client, testGrant());
     writeFileSync(client.context.paths.statusFile, '{"schema"');
-    const error = await failureOf(readStatusFile(client.context.paths));
+    const error = await failureOf(() => readStatusFile(client.context.paths));
     expect(error).toMatchObject({ code: 'corrupt_file', hint: 'oncall status --refresh' });
     await ensureCredential(client, testGrant());
-    expect(await readStatusFile(client.context.paths)).toMatchObject({ grants: [{ id: GRANT_ID }] });
+    expect(readStatusFile(client.context.paths)).toMatchObject({ grants: [{ id: GRANT_ID }] });
   });
 
   test('never gives completion a name that a shell would run', async () => {
     const { paths } = testContext();
-    await writeNames(paths, 'incidents', ['P1-2', 'P1-1', 'P1-1', '`id`', 'a b', '../x', '-rf', 'a\nb', '']);
+    const incidents = ['P1-2', 'P1-1', 'P1-1', '`id`', 'a b', '../x', '-rf', 'a\nb', ''];
+    await writeNames(paths, { incidents });
     expect(readFileSync(join(paths.completeDir, 'incidents'), 'utf8')).toBe('P1-1\nP1-2\n');
   });
 });
