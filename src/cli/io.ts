@@ -12,6 +12,7 @@
  *  6. Nothing is cut to the terminal's width: at 02:14 a missing end of a name costs more than a wrapped line.
  *  7. A reader who goes away (`| head`) ends us quietly; a disk that is full does not.
  */
+import { fstatSync, writeSync } from 'node:fs';
 import { escapeForTerminal } from '../protocol/names.ts';
 
 export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
@@ -37,19 +38,22 @@ export interface Io {
   readonly stdin: { readonly isTerminal: boolean; readonly stream: NodeJS.ReadableStream | undefined };
 }
 
-/** The process's own streams, each opened when it is first used: that costs a millisecond or two, and of stdin keeps a pipe's writer waiting. */
+/** The process's own streams, each opened when it is first used: of stdin that keeps a pipe's writer waiting. */
 export function processIo(): Io {
+  const { env } = process;
   let stdout: Screen | undefined;
   let stderr: Screen | undefined;
   const io: Io = {
     get stdout() {
-      stdout ??= screenOf(guardStdout(process.stdout, io), process.env);
+      stdout ??= screenOf(1, () => process.stdout, env, onFailure);
       return stdout;
     },
     get stderr() {
       stderr ??= screenOf(
-        process.stderr.on('error', () => {}),
-        process.env,
+        2,
+        () => process.stderr,
+        env,
+        () => {},
       );
       return stderr;
     },
@@ -62,19 +66,25 @@ export function processIo(): Io {
       },
     },
   };
-  return io;
-}
-
-/** A reader who goes away ends us quietly; a disk that is full must not look like success. */
-function guardStdout(stdout: NodeJS.WriteStream, io: Io): NodeJS.WriteStream {
-  return stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // A reader who goes away ends us quietly; a disk that is full must not look like success.
+  const onFailure = (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit();
     process.exitCode = 1;
     io.stderr.write(`oncall: error: cannot write the result (${error.code})\n`);
-  });
+  };
+  return io;
 }
 
-function screenOf(stream: NodeJS.WriteStream, env: Environment): Screen {
+type OnFailure = (error: NodeJS.ErrnoException) => void;
+
+function screenOf(
+  fd: number,
+  open: () => NodeJS.WriteStream,
+  env: Environment,
+  onFailure: OnFailure,
+): Screen {
+  if (isPlain(fd)) return plainScreen(fd, open, env, onFailure);
+  const stream = open().on('error', onFailure);
   return {
     write: (text) => void stream.write(text),
     isTerminal: stream.isTTY === true,
@@ -82,6 +92,50 @@ function screenOf(stream: NodeJS.WriteStream, env: Environment): Screen {
     colorLevel: colorLevel(env, stream.isTTY === true),
     stream,
   };
+}
+
+/** A pipe, a file, a socket: written to directly, because opening a stream over it costs more than all else that `status` does. */
+function plainScreen(
+  fd: number,
+  open: () => NodeJS.WriteStream,
+  env: Environment,
+  onFailure: OnFailure,
+): Screen {
+  let stream: NodeJS.WriteStream | undefined;
+  const openStream = () => {
+    stream ??= open().on('error', onFailure);
+    return stream;
+  };
+  return {
+    write(text) {
+      let bytes: Uint8Array = Buffer.from(text);
+      try {
+        while (stream === undefined && bytes.length > 0) bytes = bytes.subarray(writeSync(fd, bytes));
+      } catch (error) {
+        // Somebody made the pipe one that doesn't block, and its reader is slow: a stream can wait, from here on.
+        if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) {
+          return onFailure(error as NodeJS.ErrnoException);
+        }
+        openStream();
+      }
+      stream?.write(bytes);
+    },
+    isTerminal: false,
+    columns: 80,
+    colorLevel: colorLevel(env, false),
+    get stream() {
+      return openStream();
+    },
+  };
+}
+
+/** Whether there is something behind the number, and that is no terminal or other device. */
+function isPlain(fd: number): boolean {
+  try {
+    return !fstatSync(fd).isCharacterDevice();
+  } catch {
+    return false;
+  }
 }
 
 /** NO_COLOR (no-color.org) beats all but FORCE_COLOR; FORCE_COLOR=0 is no colour. */
