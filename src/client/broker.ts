@@ -51,23 +51,25 @@ export interface BrokerInput {
     ClientConfig,
     'broker' | 'identityKey' | 'identityCertificate' | 'logKey' | 'origin' | 'ca'
   >;
-  readonly signer: DeviceSigner;
+  /** May still be on its way out of the keystore. */
+  readonly signer: DeviceSigner | Promise<DeviceSigner>;
   readonly paths: ClientPaths;
   readonly now: () => number;
   readonly env: Environment;
   readonly warn: (message: string) => void;
 }
 
-/** Opens no connection yet. Throws AppError `config_invalid` and `unsafe_file` for what it is to trust. */
-export async function createBroker(input: BrokerInput): Promise<BrokerClient> {
+/** Begins to connect, so that the way is open when there is something to say. Throws AppError `config_invalid` and `unsafe_file` for what it is to trust. */
+export function createBroker(input: BrokerInput): BrokerClient {
   const { config, paths, now, env } = input;
-  const transport = await createTransport(new URL(config.broker), config, env);
+  const transport = createTransport(new URL(config.broker), config, env, now);
   const memory: AuditMemory = createAuditMemory({
     paths,
     trust: config,
     now,
     fetchCheckpoint: (size) => client.get<CheckpointReply>(`/v1/audit/checkpoint?from=${size}`),
   });
+  transport.connectEarly();
   const exchange = new SignedExchange(input, transport);
   const client: BrokerClient = {
     async get<T>(path: string, options: CallOptions = {}) {
@@ -169,7 +171,8 @@ class SignedExchange {
   }
 
   async #deliver(message: Message, nonce: string): Promise<Answered> {
-    const { config, signer, now } = this.#input;
+    const { config, now } = this.#input;
+    const signer = await this.#input.signer;
     const url = new URL(config.broker.replace(/\/*$/, () => message.path));
     const { method, body, tag, timeoutMs = TIMEOUT_MS, signal } = message;
     const headers = { accept: 'application/json', ...message.headers };

@@ -26,11 +26,22 @@ export async function requireConfig(context: ClientContext): Promise<ClientConfi
   );
 }
 
-/** One call to the keystore, none to the network. Throws AppError `not_enrolled` and what the keystore throws. */
+/**
+ * One call to the keystore; meanwhile the connection to the broker is begun, over which nothing is said yet. Throws AppError
+ * `not_enrolled` and what the keystore throws.
+ */
 export async function openClient(context: ClientContext): Promise<Client> {
   const config = await requireConfig(context);
-  const device = await openDevice(config.device, context);
+  const opening = openDevice(config.device, context);
   const { paths, now, env, warn } = context;
-  const broker = await createBroker({ config, signer: device.signer, paths, now, env, warn });
-  return { context, config, device, broker };
+  const signer = opening.then(({ signer }) => signer);
+  // Reported below, whoever else waits for it.
+  signer.catch(() => {});
+  const broker = createBroker({ config, signer, paths, now, env, warn });
+  try {
+    return { context, config, device: await opening, broker };
+  } catch (error) {
+    broker.close();
+    throw error;
+  }
 }

@@ -62,7 +62,7 @@ export async function enroll(context: ClientContext, input: EnrollInput): Promis
         });
       }
       const invitation = parseInvitation(input.invitation);
-      const broker = await meetBroker(invitation, input.ca, context.env);
+      const broker = await meetBroker(invitation, input.ca, context);
       const attempt = await beginAttempt(input, invitation, context);
       const enrolled = await register(input, invitation, broker, attempt, context);
       return finish(input, broker, attempt, enrolled, context);
@@ -165,7 +165,7 @@ async function register(
   const { paths, now, env, warn } = context;
   await setAsideOtherLog(known, context);
   const signer = await signerFor(input, attempt, context);
-  const broker = await createBroker({ config: known, signer, paths, now, env, warn });
+  const broker = createBroker({ config: known, signer, paths, now, env, warn });
   const { signingKey, sealingKey, idempotencyKey } = attempt;
   const { deviceName, keystore } = input;
   const body: Enroll = { secret, deviceName, signingKey, sealingKey, keystore };

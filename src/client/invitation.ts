@@ -9,7 +9,7 @@ import { rawPublicKey } from '../protocol/keys.ts';
 import type { Identity } from '../protocol/messages.ts';
 import { isSignedIdentity, isSignedTime, readReply } from './answer.ts';
 import type { ClientConfig } from './config.ts';
-import type { Environment } from './paths.ts';
+import type { ClientContext } from './context.ts';
 import { fingerprintOf, inspectIdentity } from './tls.ts';
 import { createTransport } from './transport.ts';
 
@@ -57,12 +57,13 @@ export type KnownBroker = Pick<
 export async function meetBroker(
   { url, fingerprint }: Invitation,
   ca: string,
-  env: Environment,
+  context: Pick<ClientContext, 'env' | 'now'>,
 ): Promise<KnownBroker> {
+  const { env } = context;
   const found =
     url.protocol === 'https:' && ca === 'pinned' ? await inspectIdentity(url, fingerprint, env) : undefined;
   const trust = { ca, ...(found === undefined ? {} : { identityCertificate: found.certificate }) };
-  const identity = await fetchIdentity(url, trust, env);
+  const identity = await fetchIdentity(url, trust, context);
   if (fingerprintOf(identity.identityKey) !== fingerprint) {
     throw new AppError('tls_untrusted', `${url.host} is not the broker that the invitation names`, {
       hint: 'check the invitation with who sent it',
@@ -84,9 +85,9 @@ export async function meetBroker(
 async function fetchIdentity(
   url: URL,
   trust: Pick<ClientConfig, 'ca' | 'identityCertificate'>,
-  env: Environment,
+  { env, now }: Pick<ClientContext, 'env' | 'now'>,
 ): Promise<Identity> {
-  const transport = await createTransport(url, trust, env);
+  const transport = createTransport(url, trust, env, now);
   const nonce = randomBytes(16).toString('base64url');
   try {
     const reply = await transport.send({

@@ -3,10 +3,8 @@
  * sees the broker's name and nothing else, and its certificate never stands in for the broker's.
  */
 import { request as httpRequest } from 'node:http';
-import { Agent, type AgentOptions, request as httpsRequest } from 'node:https';
+import { request as httpsRequest } from 'node:https';
 import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
-import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { AppError, isAppError } from '../protocol/errors.ts';
 import type { Environment } from './paths.ts';
 
@@ -43,29 +41,12 @@ function isExempt(list: string, url: URL): boolean {
     });
 }
 
-/** An https agent whose connections go through the proxy. */
-export function createTunnelAgent(proxy: URL, options: AgentOptions, connectTimeoutMs: number): Agent {
-  return new (class extends Agent {
-    override createConnection(
-      target: ConnectionOptions,
-      callback?: (error: Error | null, stream: Duplex) => void,
-    ): Duplex | null | undefined {
-      const { host = '', port = 443 } = target;
-      openTunnel(proxy, { host, port: Number(port) }, connectTimeoutMs).then(
-        (socket) => callback?.(null, connectTls({ ...target, socket })),
-        // Node's type asks for a stream beside the error and does not look at it.
-        (error: Error) => (callback as ((error: Error) => void) | undefined)?.(error),
-      );
-      return undefined;
-    }
-  })(options);
-}
-
 /** A socket to `target` through the proxy. Throws AppError `broker_unreachable` that says what the proxy said. */
 export function openTunnel(
   proxy: URL,
   target: { host: string; port: number },
   timeoutMs: number,
+  signal?: AbortSignal,
 ): Promise<Socket> {
   const authority = `${target.host.includes(':') ? `[${target.host}]` : target.host}:${target.port}`;
   const request = proxy.protocol === 'https:' ? httpsRequest : httpRequest;
@@ -78,6 +59,7 @@ export function openTunnel(
       headers: { host: authority, ...authorization(proxy) },
       agent: false,
       timeout: timeoutMs,
+      ...(signal === undefined ? {} : { signal }),
     });
     connect.on('connect', ({ statusCode = 0 }, socket: Socket, head) => {
       // The limit was for the proxy's answer; a long wait for the broker's is not the proxy's fault.

@@ -4,17 +4,17 @@
  * proxy re-signs TLS, `ca: system` or a PEM file takes its place; signed statements stay checked against the pinned keys.
  */
 import { createHash, type X509Certificate } from 'node:crypto';
-import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { isIP } from 'node:net';
 import * as tls from 'node:tls';
 import { AppError } from '../protocol/errors.ts';
 import { encodeBase32 } from '../protocol/ids.ts';
 import { formatPublicKey, rawPublicKey } from '../protocol/keys.ts';
 import type { ClientConfig } from './config.ts';
+import { CONNECT_TIMEOUT_MS, explainUnreachable, openSocket, type Trust } from './connect.ts';
 import { readSafeFile } from './files.ts';
 import type { Environment } from './paths.ts';
-import { bareHost, chooseProxy, openTunnel } from './proxy.ts';
+import { bareHost } from './proxy.ts';
 
-export const CONNECT_TIMEOUT_MS = 5_000;
 const LONGEST_CHAIN = 10;
 /** Where Linux distributions and BSDs keep the bundle of trusted CAs; the order in which Go looks. */
 const SYSTEM_BUNDLES = [
@@ -58,24 +58,24 @@ export async function inspectIdentity(
   throw untrusted(url, chain, 'is not the broker that the invitation names');
 }
 
-/** The `ca` option for TLS to the broker; undefined means Node's own roots. Throws AppError `config_invalid`, `unsafe_file`. */
-export async function trustedCas(
+/** Whom the configuration trusts. Throws AppError `config_invalid`, `unsafe_file`. */
+export function readTrust(
   { ca, identityCertificate }: Pick<ClientConfig, 'ca' | 'identityCertificate'>,
   env: Environment,
-): Promise<string[] | undefined> {
+): Trust {
   if (ca === 'pinned') {
-    if (identityCertificate !== undefined) return [identityCertificate];
+    if (identityCertificate !== undefined) return { pinned: identityCertificate };
     throw new AppError('config_invalid', '`ca: pinned` needs `identityCertificate`', {
       hint: 'enrol again, or set ca to system or to a PEM file',
     });
   }
-  if (ca === 'system') return systemCas(env);
+  if (ca === 'system') return { roots: systemCas(env) };
   const pem = readSafeFile(ca);
-  if (pem?.includes('-----BEGIN CERTIFICATE-----')) return [pem.toString('utf8')];
+  if (pem?.includes('-----BEGIN CERTIFICATE-----')) return { roots: [pem.toString('utf8')] };
   throw new AppError('config_invalid', `\`ca: ${ca}\` is not a PEM file with certificates`);
 }
 
-async function systemCas(env: Environment): Promise<string[] | undefined> {
+function systemCas(env: Environment): string[] | undefined {
   // Node 22.15 and later ask the operating system.
   const { getCACertificates } = tls as { getCACertificates?: (type: 'system') => string[] };
   const fromSystem = env.SSL_CERT_FILE ? [] : (getCACertificates?.('system') ?? []);
@@ -147,7 +147,9 @@ function issuerName(certificate: X509Certificate | undefined): string {
 /** The certificates that a server sends, leaf first, believed by nobody. Throws AppError `broker_unreachable`. */
 async function presentedChain(url: URL, env: Environment): Promise<X509Certificate[]> {
   const host = bareHost(url);
-  const socket = await openSocket(url, host, env);
+  const socket = await openSocket({ url, env }).catch((error: unknown) => {
+    throw explainUnreachable(error, url);
+  });
   return new Promise((resolve, reject) => {
     const fail = (cause?: Error) => {
       socket.destroy();
@@ -173,31 +175,6 @@ async function presentedChain(url: URL, env: Environment): Promise<X509Certifica
         chain.push(next);
       secure.destroy();
       resolve(chain);
-    });
-  });
-}
-
-function openSocket(url: URL, host: string, env: Environment): Promise<Socket> {
-  const target = { host, port: Number(url.port || 443) };
-  const proxy = chooseProxy(env, url);
-  if (proxy !== undefined) return openTunnel(proxy, target, CONNECT_TIMEOUT_MS);
-  return new Promise((resolve, reject) => {
-    const socket = connectTcp({ ...target, autoSelectFamilyAttemptTimeout: 2_500 });
-    const fail = (cause?: Error) => {
-      socket.destroy();
-      reject(
-        new AppError('broker_unreachable', `${url.host} cannot be reached`, {
-          hint: 'check the network, the VPN and the address',
-          cause,
-        }),
-      );
-    };
-    socket.setTimeout(CONNECT_TIMEOUT_MS, () => fail());
-    socket.once('error', fail);
-    socket.once('connect', () => {
-      socket.setTimeout(0);
-      socket.off('error', fail);
-      resolve(socket);
     });
   });
 }

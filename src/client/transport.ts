@@ -1,18 +1,20 @@
 /**
  * One HTTP exchange with the broker: where to connect, whom to trust, how long, how much. Knows nothing of signatures.
  */
+import { setMaxListeners } from 'node:events';
 import { type ClientRequest, Agent as HttpAgent, request as httpRequest } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { AppError, isAppError } from '../protocol/errors.ts';
 import type { ClientConfig } from './config.ts';
+import { CONNECT_TIMEOUT_MS, explainUnreachable, openSocket, openTls, unreachable } from './connect.ts';
 import { isSystemError } from './files.ts';
 import type { Environment } from './paths.ts';
-import { bareHost, chooseProxy, createTunnelAgent } from './proxy.ts';
-import { CONNECT_TIMEOUT_MS, explainTlsFailure, trustedCas } from './tls.ts';
+import { bareHost } from './proxy.ts';
+import { explainTlsFailure, readTrust } from './tls.ts';
 
 const MAX_REPLY_BYTES = 2 * 1024 * 1024;
-/** Node's 250 ms give up on slow links before they have answered. */
-const FAMILY_TIMEOUT_MS = 2_500;
 
 export interface TransportRequest {
   readonly method: 'GET' | 'POST';
@@ -29,12 +31,14 @@ export interface TransportReply {
 }
 
 export interface Transport {
+  /** Begins to connect, so that the way is open when there is something to send. Fails only then. */
+  connectEarly(): void;
   /**
    * Throws AppError `broker_unreachable` (no connection, no answer in time), `tls_untrusted`, `too_large`, `interrupted`, and
    * {@link ConnectionLost} where the connection died before the whole answer was here: nobody knows what was done.
    */
   send(request: TransportRequest): Promise<TransportReply>;
-  /** Closes idle connections. */
+  /** Closes idle connections, and gives up those under way. */
   close(): void;
 }
 
@@ -42,24 +46,20 @@ export class ConnectionLost extends Error {
   override readonly name = 'ConnectionLost';
 }
 
-/** Throws AppError `config_invalid` for a URL that is neither https nor http on loopback. */
-export async function createTransport(
+/** Opens no connection yet. Throws AppError `config_invalid` for a URL that is neither https nor http on loopback. */
+export function createTransport(
   url: URL,
   trust: Pick<ClientConfig, 'ca' | 'identityCertificate'>,
   env: Environment,
-): Promise<Transport> {
-  const options = { keepAlive: true, autoSelectFamilyAttemptTimeout: FAMILY_TIMEOUT_MS };
+  now: () => number,
+): Transport {
   if (url.protocol === 'http:') {
     requireLoopback(url);
-    return transportOf(httpRequest, new HttpAgent(options), 'connect', env);
+    return transportOf(httpRequest, HttpAgent, env, (signal) => openSocket({ url, env, signal }));
   }
   if (url.protocol !== 'https:') throw new AppError('config_invalid', 'the broker has an https URL');
-  const ca = await trustedCas(trust, env);
-  const secure = { ...options, minVersion: 'TLSv1.2' as const, ...(ca === undefined ? {} : { ca }) };
-  const proxy = chooseProxy(env, url);
-  const agent =
-    proxy === undefined ? new HttpsAgent(secure) : createTunnelAgent(proxy, secure, CONNECT_TIMEOUT_MS);
-  return transportOf(httpsRequest, agent, 'secureConnect', env);
+  const believed = readTrust(trust, env);
+  return transportOf(httpsRequest, HttpsAgent, env, (signal) => openTls({ url, env, signal }, believed, now));
 }
 
 function requireLoopback(url: URL): void {
@@ -70,28 +70,70 @@ function requireLoopback(url: URL): void {
   });
 }
 
+type Open = (signal: AbortSignal) => Promise<Socket>;
+
 function transportOf(
-  open: typeof httpsRequest,
-  agent: HttpAgent,
-  ready: 'connect' | 'secureConnect',
+  request: typeof httpsRequest,
+  Agent: typeof HttpAgent,
   env: Environment,
+  open: Open,
 ): Transport {
+  const closing = new AbortController();
+  setMaxListeners(0, closing.signal);
+  let early: Promise<Socket> | undefined;
+  const begin = () => {
+    early = open(closing.signal);
+    // Whoever takes it hears of it.
+    early.catch(() => {});
+  };
+  const take = async () => {
+    // Cleared before anything is waited for: two requests at once must not get one socket.
+    const begun = early;
+    early = undefined;
+    const socket = await begun;
+    return socket === undefined || socket.destroyed ? open(closing.signal) : socket;
+  };
+  const agent = agentOf(Agent, take);
   return {
-    async send(request) {
+    connectEarly: begin,
+    async send(message) {
       try {
-        return await exchange(open, agent, ready, request);
+        return await exchange(request, agent, message);
       } catch (error) {
-        throw await explain(error, request, env);
+        throw await explain(error, message, env);
       }
     },
-    close: () => agent.destroy(),
+    close() {
+      closing.abort();
+      agent.destroy();
+      early?.then(
+        (socket) => socket.destroy(),
+        () => {},
+      );
+    },
   };
+}
+
+/** An agent over connections that are ready when it gets them: only then does it write. */
+function agentOf(Agent: typeof HttpAgent, open: () => Promise<Socket>): HttpAgent {
+  return new (class extends Agent {
+    override createConnection(
+      _options: object,
+      callback?: (error: Error | null, stream: Duplex) => void,
+    ): Duplex | null | undefined {
+      open().then(
+        (socket) => callback?.(null, socket),
+        // Node's type asks for a stream beside the error and does not look at it.
+        (error: Error) => (callback as ((error: Error) => void) | undefined)?.(error),
+      );
+      return undefined;
+    }
+  })({ keepAlive: true });
 }
 
 function exchange(
   open: typeof httpsRequest,
   agent: HttpAgent,
-  ready: 'connect' | 'secureConnect',
   { method, url, headers, body, timeoutMs, signal }: TransportRequest,
 ): Promise<TransportReply> {
   return new Promise((resolve, reject) => {
@@ -118,10 +160,7 @@ function exchange(
     };
     if (signal?.aborted) return onAbort();
     signal?.addEventListener('abort', onAbort, { once: true });
-    request.on('socket', (socket) => {
-      if (request.reusedSocket) clearTimeout(connecting);
-      else socket.once(ready, () => clearTimeout(connecting));
-    });
+    request.on('socket', () => clearTimeout(connecting));
     request.on('error', (error) => finish(() => reject(error)));
     request.on('response', (response) => {
       const chunks: Buffer[] = [];
@@ -148,15 +187,5 @@ async function explain(error: unknown, { url }: TransportRequest, env: Environme
   if (isSystemError(error, 'ECONNRESET', 'EPIPE', 'ECONNABORTED')) {
     return new ConnectionLost('the connection ended before the answer', { cause: error });
   }
-  if (isSystemError(error, 'ENOTFOUND', 'EAI_AGAIN'))
-    return unreachable(url, 'is not a known name here', error);
-  if (isSystemError(error, 'ECONNREFUSED')) return unreachable(url, 'refuses connections', error);
-  return unreachable(url, 'cannot be reached', error);
-}
-
-function unreachable(url: URL, what: string, cause?: unknown): AppError {
-  return new AppError('broker_unreachable', `the broker ${url.host} ${what}`, {
-    hint: 'check the network and the VPN; oncall status shows what you still hold',
-    cause,
-  });
+  return explainUnreachable(error, url);
 }

@@ -54,7 +54,7 @@ export async function testClient(
     ...trust,
   };
   const { paths, now, env, warn } = context;
-  const client = await createBroker({ config, signer, paths, now, env, warn });
+  const client = createBroker({ config, signer, paths, now, env, warn });
   const device = { signer, cacheKey: Buffer.from(keys.record.cache, 'base64'), sealing: undefined };
   return { context, config, device, signer, broker: client };
 }
