@@ -13,7 +13,8 @@ export interface Choice {
 }
 
 export function canAsk(io: Io): boolean {
-  return io.stdin.isTerminal && io.stderr.isTerminal;
+  // In this order: to know about stdin, it has to be opened.
+  return io.stderr.isTerminal && io.stdin.isTerminal;
 }
 
 export async function confirm(io: Io, question: string): Promise<boolean> {

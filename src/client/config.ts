@@ -1,9 +1,11 @@
 /**
  * `config.yaml`: which broker, how to know it again, and who this device is. Nothing in it is secret, all of it is pinned:
- * whoever can edit it chooses the broker. People may edit `ca`; the rest is written by `oncall enroll`.
+ * whoever can edit it chooses the broker. People may edit `ca`; the rest is written by `oncall enroll`, in the part of YAML that
+ * is JSON too (YAML 1.2 section 1.3): as long as it stays so, no command loads the YAML package, half of node's own start.
  */
 import { AppError } from '../protocol/errors.ts';
 import type { KeystoreKind } from '../protocol/messages.ts';
+import { parseStrictJson } from '../protocol/strict-json.ts';
 import { readSafeFile } from './files.ts';
 import type { ClientPaths } from './paths.ts';
 import { writeFileAtomic } from './write-files.ts';
@@ -43,30 +45,41 @@ export interface ClientConfig {
 export async function loadConfig(paths: ClientPaths): Promise<ClientConfig | undefined> {
   const bytes = readSafeFile(paths.configFile);
   if (bytes === undefined) return undefined;
+  const text = bytes.toString('utf8');
+  return parseConfig(readAsJson(text) ?? (await readAsYaml(text, paths)), paths);
+}
+
+/** Undefined for what is not JSON below comment lines. */
+function readAsJson(text: string): unknown {
+  try {
+    return parseStrictJson(Buffer.from(text.replace(/^(?:#.*\n)*/, '')));
+  } catch {
+    return undefined;
+  }
+}
+
+async function readAsYaml(text: string, paths: ClientPaths): Promise<unknown> {
   const { parseDocument } = await import('yaml');
-  const document = parseDocument(bytes.toString('utf8'), {
+  const document = parseDocument(text, {
     strict: true,
     uniqueKeys: true,
     prettyErrors: true,
   });
   const [problem] = [...document.errors, ...document.warnings];
   if (problem !== undefined) throw invalid(paths, `is not YAML: ${problem.message.split('\n')[0]}`, problem);
-  let value: unknown;
   try {
-    value = document.toJS({ maxAliasCount: 0 });
+    return document.toJS({ maxAliasCount: 0 });
   } catch (cause) {
     throw invalid(paths, 'is not YAML without aliases', cause);
   }
-  return parseConfig(value, paths);
 }
 
 export async function saveConfig(paths: ClientPaths, config: ClientConfig): Promise<void> {
-  const { stringify } = await import('yaml');
   const { version, broker, ca, ...rest } = config;
-  const text = stringify({ version, broker, ca, ...rest }, { lineWidth: 0 });
+  const text = JSON.stringify({ version, broker, ca, ...rest }, null, 2);
   await writeFileAtomic(
     paths.configFile,
-    `# Written by oncall enroll. \`ca\` may be pinned, system or a PEM file.\n${text}`,
+    `# Written by oncall enroll. "ca" may be pinned, system or a PEM file.\n${text}\n`,
   );
 }
 

@@ -1,5 +1,6 @@
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { stringify } from 'yaml';
 import { type ClientConfig, loadConfig, saveConfig } from '../../src/client/config.ts';
 import { ensureDir } from '../../src/client/files.ts';
 import { resolvePaths } from '../../src/client/paths.ts';
@@ -56,13 +57,36 @@ describe('the configuration', () => {
     ['broken YAML', () => 'a: [', /YAML/],
     ['an alias bomb', () => 'a: &a [x]\nb: [*a, *a]\n', /YAML|hold|version/],
     ['nothing', () => '', /hold/],
-  ])('with %s is refused', async (_, edit, words) => {
+  ])('in YAML, with %s is refused', async (_, edit, words) => {
+    const { paths } = testContext();
+    await saveConfig(paths, CONFIG);
+    writeFileSync(paths.configFile, edit(stringify(CONFIG, { lineWidth: 0 })));
+    const error = await failureOf(loadConfig(paths));
+    expect(error).toMatchObject({ code: 'config_invalid', message: expect.stringMatching(words) });
+    expect(error.hint).toBeTruthy();
+  });
+
+  test.each([
+    ['an unknown key', (text: string) => text.replace('{', '{"colour": "red",'), /unknown key `colour`/],
+    ['a key given twice', (text: string) => text.replace('{', '{"user": "eve",'), /YAML/],
+    ['a number where text belongs', (text: string) => text.replace('"ana"', '7'), /`user`/],
+    ['half of it', (text: string) => text.slice(0, text.length / 2), /YAML/],
+  ])('as enrolment writes it, with %s is refused', async (_, edit, words) => {
     const { paths } = testContext();
     await saveConfig(paths, CONFIG);
     writeFileSync(paths.configFile, edit(readFileSync(paths.configFile, 'utf8')));
     const error = await failureOf(loadConfig(paths));
     expect(error).toMatchObject({ code: 'config_invalid', message: expect.stringMatching(words) });
-    expect(error.hint).toBeTruthy();
+  });
+
+  test('may be written in any YAML', async () => {
+    const { paths } = testContext();
+    await saveConfig(paths, CONFIG);
+    writeFileSync(paths.configFile, stringify(CONFIG));
+    expect(await loadConfig(paths)).toEqual(CONFIG);
+    await saveConfig(paths, CONFIG);
+    writeFileSync(paths.configFile, readFileSync(paths.configFile, 'utf8').replace('"pinned"', 'system'));
+    expect(await loadConfig(paths)).toEqual({ ...CONFIG, ca: 'system' });
   });
 
   test('that others can write is refused', async () => {
