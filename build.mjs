@@ -64,44 +64,51 @@ async function bundle(outdir, entryPoints, packed = []) {
   await writeFile(join(outdir, 'package.json'), '{ "type": "commonjs" }\n');
 }
 
-/** Moves chunks into main.js, each as a function that runs when it is first required. In a chunk's own place stays the way to it. */
+/**
+ * Moves chunks into main.js, as texts of which each is compiled when it is first required: as functions, all of them would be
+ * read through twice. In a chunk's own place stays the way to it.
+ */
 function pack(files, { outputs }, outdir, packed) {
   const nameOf = (path) => relative(outdir, path);
   const names = new Set();
   const add = (path) => {
     if (names.has(nameOf(path))) return;
     names.add(nameOf(path));
-    for (const { path: imported, kind } of outputs[path].imports)
+    for (const { path: imported, kind } of outputs[path].imports) {
       if (kind === 'import-statement' && outputs[imported]) add(imported);
+    }
   };
   for (const module of packed) {
     const found = Object.keys(outputs).find((path) => outputs[path].entryPoint === module);
     if (found === undefined) throw new Error(`build.mjs: ${module} is no chunk of its own`);
     add(found);
   }
-  const parts = [...names].map(
-    (name) => `${JSON.stringify(basename(name))}(module,exports,require){${files.get(name)}}`,
-  );
-  for (const name of names)
-    files.set(name, `module.exports=require("../main.js")(${JSON.stringify(basename(name))});\n`);
+  const texts = Object.fromEntries([...names].map((name) => [basename(name), files.get(name)]));
+  for (const name of names) {
+    files.set(name, `module.exports = require('../main.js')(${JSON.stringify(basename(name))});\n`);
+  }
   files.set(
     'main.js',
-    `"use strict";
-const parts={${parts.join(',\n')}};
-const loaded={};
-const load=(name)=>{
-  const known=loaded[name];
-  if(known)return known.exports;
-  const module=loaded[name]={exports:{}};
-  parts[name](module,module.exports,find);
+    `'use strict';
+const { compileFunction } = require('node:vm');
+const texts = ${JSON.stringify(texts, null, 1)};
+const loaded = {};
+function load(name) {
+  const known = loaded[name];
+  if (known) return known.exports;
+  const module = (loaded[name] = { exports: {} });
+  const names = ['module', 'exports', 'require', '__dirname'];
+  const run = compileFunction(texts[name], names, { filename: \`\${__dirname}/\${name}\` });
+  run(module, module.exports, find, __dirname);
   return module.exports;
-};
-const find=(path)=>{
-  const name=path.slice(path.lastIndexOf("/")+1);
-  return path[0]!=="."?require(path):Object.hasOwn(parts,name)?load(name):require("./chunks/"+name);
-};
-module.exports=load;
-load("main.js");
+}
+function find(path) {
+  if (!path.startsWith('.')) return require(path);
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  return Object.hasOwn(texts, name) ? load(name) : require(\`./chunks/\${name}\`);
+}
+module.exports = load;
+load('main.js');
 `,
   );
 }

@@ -13,7 +13,7 @@ import type { AuditProof, CheckpointReply } from '../protocol/messages.ts';
 import { formatInstant } from '../protocol/time.ts';
 import type { ClientConfig } from './config.ts';
 import { readSafeFile } from './files.ts';
-import { withLock } from './lock.ts';
+import { prepareLocks, withLock } from './lock.ts';
 import type { ClientPaths } from './paths.ts';
 import { writeFileAtomic, writeFiles } from './write-files.ts';
 
@@ -28,6 +28,8 @@ export interface Seen {
 }
 
 export interface AuditMemory {
+  /** Loads what {@link remember} needs. */
+  prepare(): void;
   /** What the next request says it has seen. */
   seen(): Promise<Seen>;
   /**
@@ -137,6 +139,7 @@ export function createAuditMemory({ paths, trust, now, fetchCheckpoint }: AuditM
 
   return {
     seen,
+    prepare: prepareLocks,
     async remember({ receipt, checkpoint, consistency }, since) {
       const parsed = parseReceipt(receipt);
       verifyReceipt(parsed, rawPublicKey(trust.identityKey));

@@ -26,6 +26,8 @@ export interface CallOptions {
 }
 
 export interface PostOptions extends CallOptions {
+  /** Called while the broker is at it: what is done here costs no time. May be called twice, and must not fail. */
+  readonly meanwhile?: () => void;
   /** Sent twice, done once. A new one for each call unless told. */
   readonly idempotencyKey?: string;
   /** For what records nothing (dry runs, explain): the reply has no proof and is returned as it is. */
@@ -80,6 +82,7 @@ export function createBroker(input: BrokerInput): BrokerClient {
         idempotencyKey = createIdempotencyKey(),
         recordsNothing = false,
         tag = 'oncall',
+        meanwhile,
         ...rest
       } = options;
       const since = recordsNothing ? { note: undefined, size: 0 } : await memory.seen();
@@ -89,7 +92,12 @@ export function createBroker(input: BrokerInput): BrokerClient {
         'oncall-seen-size': String(since.size),
       };
       const bytes = Buffer.from(JSON.stringify(body));
-      const reply = await exchange.send({ method: 'POST', path, headers, body: bytes, tag, ...rest });
+      const onSent = () => {
+        if (!recordsNothing) memory.prepare();
+        meanwhile?.();
+      };
+      const message = { method: 'POST' as const, path, headers, body: bytes, tag, onSent, ...rest };
+      const reply = await exchange.send(message);
       return (recordsNothing ? reply : await believe(reply, since, memory)) as T;
     },
     get skewMs() {
@@ -121,6 +129,7 @@ interface Message {
   readonly tag: string;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
+  readonly onSent?: () => void;
 }
 
 /** An answer, and the nonce of the request that it answers. */
@@ -174,7 +183,7 @@ class SignedExchange {
     const { config, now } = this.#input;
     const signer = await this.#input.signer;
     const url = new URL(config.broker.replace(/\/*$/, () => message.path));
-    const { method, body, tag, timeoutMs = TIMEOUT_MS, signal } = message;
+    const { method, body, tag, timeoutMs = TIMEOUT_MS, signal, onSent } = message;
     const headers = { accept: 'application/json', ...message.headers };
     const signed = await signRequest({
       method,
@@ -188,7 +197,7 @@ class SignedExchange {
       tag,
       sign: signer.sign,
     });
-    const request = { method, url, headers: { ...headers, ...signed }, body, timeoutMs, signal };
+    const request = { method, url, headers: { ...headers, ...signed }, body, timeoutMs, signal, onSent };
     return { nonce, reply: await this.#transport.send(request) };
   }
 

@@ -97,6 +97,7 @@ async function fetchIdentity(
       body: undefined,
       timeoutMs: IDENTITY_TIMEOUT_MS,
       signal: undefined,
+      onSent: undefined,
     });
     const identity = readReply(reply) as Identity;
     // Throws for what are no keys.

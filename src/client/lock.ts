@@ -5,6 +5,13 @@ import { ensureDir, writeFailure } from './files.ts';
 
 const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [2, 50];
 
+const loadLocks = () => import('fs-native-extensions');
+
+/** Loads the native part, which takes some milliseconds, before it is needed. A failure is the business of who needs it. */
+export function prepareLocks(): void {
+  loadLocks().catch(() => {});
+}
+
 /**
  * Runs `fn` while holding the lock file, which the operating system frees when the process ends, however it ends. Asks
  * again and again instead of waiting in the kernel, where a wait could not be given up. The file stays: removing it would
@@ -16,7 +23,7 @@ export async function withLock<T>(
   { timeoutMs }: { timeoutMs: number },
 ): Promise<T> {
   ensureDir(dirname(path));
-  const { default: locks } = await import('fs-native-extensions');
+  const { default: locks } = await loadLocks();
   const file = openLockFile(path);
   try {
     let waitedMs = 0;

@@ -16,7 +16,7 @@ import { isName } from '../protocol/names.ts';
 import { formatInstant } from '../protocol/time.ts';
 import { readSafeFile } from './files.ts';
 import type { ClientPaths } from './paths.ts';
-import type { FileWrite } from './write-files.ts';
+import { type FileWrite, writeFiles } from './write-files.ts';
 
 const SCHEMA = 'oncall.status/v1';
 
@@ -93,7 +93,6 @@ export async function updateStatusFile(
   const status = change({ ...(current ?? emptyStatus(owner, nowMs)), brokerContactAt: formatInstant(nowMs) });
   const { paths } = owner;
   const idsOf = (rows: readonly { readonly id: string }[]) => rows.map(({ id }) => id);
-  const { writeFiles } = await import('./write-files.ts');
   await writeFiles([
     // The broker knows all of it, and a damaged file is begun anew: not worth waiting for the disk.
     { path: paths.statusFile, data: `${JSON.stringify(status)}\n`, isCopy: true },
@@ -193,7 +192,6 @@ type Names = Partial<Readonly<Record<NameList, readonly string[]>>>;
 
 /** One name a line, for shell completion. What is no name is left out: shells read these files. */
 export async function writeNames(paths: ClientPaths, names: Names): Promise<void> {
-  const { writeFiles } = await import('./write-files.ts');
   await writeFiles(changedNames(paths, names));
 }
 

@@ -23,6 +23,8 @@ export interface TransportRequest {
   readonly body: Uint8Array | undefined;
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
+  /** Called when all of it has been sent. */
+  readonly onSent: (() => void) | undefined;
 }
 
 export interface TransportReply {
@@ -134,7 +136,7 @@ function agentOf(Agent: typeof HttpAgent, open: () => Promise<Socket>): HttpAgen
 function exchange(
   open: typeof httpsRequest,
   agent: HttpAgent,
-  { method, url, headers, body, timeoutMs, signal }: TransportRequest,
+  { method, url, headers, body, timeoutMs, signal, onSent }: TransportRequest,
 ): Promise<TransportReply> {
   return new Promise((resolve, reject) => {
     const request: ClientRequest = open(url, {
@@ -161,6 +163,7 @@ function exchange(
     if (signal?.aborted) return onAbort();
     signal?.addEventListener('abort', onAbort, { once: true });
     request.on('socket', () => clearTimeout(connecting));
+    if (onSent !== undefined) request.on('finish', onSent);
     request.on('error', (error) => finish(() => reject(error)));
     request.on('response', (response) => {
       const chunks: Buffer[] = [];

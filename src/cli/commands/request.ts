@@ -64,7 +64,7 @@ export async function runRequest(context: Context, options: RequestOptions): Pro
   const ask = askFor(context, targets, options);
   const broker = await context.broker();
   if (options.dryRun) return showDryRun(context, await dryRunRequest(broker, ask));
-  const request = await askRequest(broker, ask);
+  const request = await askRequest(broker, ask, { meanwhile: () => void import('../../client/hold.ts') });
   await finishRequest(context, request, { command: 'request', ...options });
 }
 
