@@ -108,6 +108,12 @@ export function requireGrantId(grantId: string): string {
   throw new AppError('invalid_request', 'not the id of a grant');
 }
 
+/** Loads what {@link createMaterial} may need, before it is needed. */
+export function prepareMaterial(): void {
+  for (const loading of [import('../protocol/ssh-key.ts'), import('../protocol/ssh-wire.ts')])
+    loading.catch(() => {});
+}
+
 /** A new secret and the public half of it that the broker gets. */
 export async function createMaterial(
   kind: PublicPart['kind'],

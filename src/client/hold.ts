@@ -35,6 +35,9 @@ import {
 
 const LOCK_TIMEOUT_MS = 60_000;
 
+/** Loads what a grant will need. */
+export { prepareMaterial as prepareToHold } from './credentials.ts';
+
 export interface HoldOptions {
   /** Asks the broker even if the credential at hand is young: `oncall renew`. */
   readonly fresh?: boolean;

@@ -1,12 +1,9 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
-import { type AddressInfo, connect, type createServer as createTcpServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { atEnd } from '../support/at-end.ts';
 import { freePort, tempDir } from '../support/temp.ts';
 import { failureOf, testClient, testContext } from './fixture.ts';
+import { startConnectProxy, startInterceptingProxy } from './proxies.ts';
 import { makeCa, makeLeaf, Raw, Refused, startTestBroker, TestLog } from './test-broker.ts';
 
 describe('an exchange with the broker', () => {
@@ -410,59 +407,3 @@ describe('a proxy', () => {
     expect(await client.broker.get('/v1/me')).toEqual({ user: 'ana' });
   });
 });
-
-async function listen(server: Server | ReturnType<typeof createTcpServer>): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const sockets = new Set<Socket>();
-  server.on('connection', (socket: Socket) => sockets.add(socket));
-  atEnd(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return (server.address() as AddressInfo).port;
-}
-
-async function startConnectProxy({ user, refuse }: { user?: string; refuse?: number }) {
-  const asked: string[] = [];
-  const server = createServer((_, response) => response.writeHead(400).end());
-  server.on('connect', (request, socket: Socket) => {
-    const wanted = user === undefined ? undefined : `Basic ${Buffer.from(user).toString('base64')}`;
-    if (wanted !== undefined && request.headers['proxy-authorization'] !== wanted) {
-      return socket.end('HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n');
-    }
-    if (refuse !== undefined) return socket.end(`HTTP/1.1 ${refuse} Forbidden\r\ncontent-length: 0\r\n\r\n`);
-    asked.push(request.url ?? '');
-    const [host = '', port = ''] = (request.url ?? '').split(':');
-    const upstream = connect(Number(port), host, () => {
-      socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
-      upstream.pipe(socket).pipe(upstream);
-    });
-    for (const end of [socket, upstream]) end.on('error', () => upstream.destroy());
-  });
-  return { port: await listen(server), asked };
-}
-
-/** A proxy that answers CONNECT itself, with a certificate of its own, and passes on what it read. */
-async function startInterceptingProxy(leaf: { key: string; cert: string }, broker: string, ca: string) {
-  const { request: ask } = await import('node:https');
-  const inner = createTlsServer(leaf, (request, response) => {
-    const onward = ask(new URL(request.url ?? '/', broker), {
-      ca,
-      method: request.method,
-      headers: request.headers,
-      agent: false,
-    });
-    onward.on('response', (reply) => {
-      response.writeHead(reply.statusCode ?? 500, reply.headers);
-      reply.pipe(response);
-    });
-    request.pipe(onward);
-  });
-  const outer = createServer();
-  outer.on('connect', (_, socket: Socket) => {
-    socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
-    inner.emit('connection', socket);
-    socket.on('error', () => {});
-  });
-  return listen(outer);
-}

@@ -258,7 +258,11 @@ const ED25519 = { name: 'Ed25519' };
 const A_DAY_MS = 86_400_000;
 
 /** A CA (Ed25519 unless told) and what it needs to sign leaves. */
-export async function makeCa(name: string, algorithm: { name: string } = ED25519) {
+export async function makeCa(
+  name: string,
+  algorithm: { name: string } = ED25519,
+  { days = [-1, 1] }: { days?: readonly [number, number] } = {},
+) {
   const keys = (await webcrypto.subtle.generateKey(algorithm, true, [
     'sign',
     'verify',
@@ -269,8 +273,8 @@ export async function makeCa(name: string, algorithm: { name: string } = ED25519
       name: `CN=${name}`,
       keys,
       signingAlgorithm: algorithm,
-      notBefore: new Date(Date.now() - A_DAY_MS),
-      notAfter: new Date(Date.now() + A_DAY_MS),
+      notBefore: new Date(Date.now() + days[0] * A_DAY_MS),
+      notAfter: new Date(Date.now() + days[1] * A_DAY_MS),
       extensions: [new x509.BasicConstraintsExtension(true, 0, true)],
     },
     CRYPTO,
@@ -278,11 +282,30 @@ export async function makeCa(name: string, algorithm: { name: string } = ED25519
   return { keys, algorithm, certificate, pem: certificate.toString('pem') };
 }
 
+export type TestCa = Awaited<ReturnType<typeof makeCa>>;
+
+export interface LeafOptions {
+  expired?: boolean;
+  host?: string;
+  /** Days from now between which it is in force. */
+  days?: readonly [number, number];
+  more?: x509.Extension[];
+}
+
 /** Key and chain (leaf, CA) of a TLS server on 127.0.0.1 and localhost. */
 export async function makeLeaf(
-  ca: Awaited<ReturnType<typeof makeCa>>,
-  { expired = false, host = 'localhost' }: { expired?: boolean; host?: string } = {},
+  ca: TestCa,
+  options: LeafOptions = {},
 ): Promise<{ key: string; cert: string }> {
+  const { key, cert } = await makeIssued(ca, options);
+  return { key, cert };
+}
+
+/** {@link makeLeaf}, with all that it would need to sign others: it may not. */
+export async function makeIssued(
+  ca: TestCa,
+  { expired = false, host = 'localhost', days = [-1, expired ? -0.001 : 1], more = [] }: LeafOptions = {},
+): Promise<TestCa & { key: string; cert: string }> {
   const keys = (await webcrypto.subtle.generateKey(P256, true, [
     'sign',
     'verify',
@@ -297,16 +320,21 @@ export async function makeLeaf(
       publicKey: keys.publicKey,
       signingKey: ca.keys.privateKey,
       signingAlgorithm: ca.algorithm,
-      notBefore: new Date(Date.now() - A_DAY_MS),
-      notAfter: new Date(Date.now() + (expired ? -1000 : A_DAY_MS)),
-      extensions: [new x509.SubjectAlternativeNameExtension(names)],
+      notBefore: new Date(Date.now() + days[0] * A_DAY_MS),
+      notAfter: new Date(Date.now() + days[1] * A_DAY_MS),
+      extensions: [new x509.SubjectAlternativeNameExtension(names), ...more],
     },
     CRYPTO,
   );
   const der = await webcrypto.subtle.exportKey('pkcs8', keys.privateKey);
+  const pem = `${certificate.toString('pem')}\n${ca.pem}\n`;
   return {
+    keys,
+    algorithm: P256,
+    certificate,
+    pem,
     key: x509.PemConverter.encode(der, 'PRIVATE KEY'),
-    cert: `${certificate.toString('pem')}\n${ca.pem}\n`,
+    cert: pem,
   };
 }
 

@@ -64,8 +64,16 @@ export async function runRequest(context: Context, options: RequestOptions): Pro
   const ask = askFor(context, targets, options);
   const broker = await context.broker();
   if (options.dryRun) return showDryRun(context, await dryRunRequest(broker, ask));
-  const request = await askRequest(broker, ask, { meanwhile: () => void import('../../client/hold.ts') });
+  const request = await askRequest(broker, ask, { meanwhile: prepareForGrant });
   await finishRequest(context, request, { command: 'request', ...options });
+}
+
+function prepareForGrant(): void {
+  import('../../client/hold.ts').then(
+    ({ prepareToHold }) => prepareToHold(),
+    // Reported where it is needed.
+    () => {},
+  );
 }
 
 /** The message for these options; ONCALL_INCIDENT stands in for a missing `-i`. */
