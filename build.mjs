@@ -122,10 +122,12 @@ function bundleWhole(outdir, entryPoints) {
 const fresh = `.dist-${process.pid}`;
 await bundle(fresh, { main: 'src/main.ts' }, [
   'src/main.ts',
-  ...['program', 'create-context', 'signals', 'prompt', 'commands/request'].map(
+  ...['program', 'create-context', 'signals', 'prompt', 'failure', 'commands/request'].map(
     (name) => `src/cli/${name}.ts`,
   ),
-  ...['context', 'client', 'keystore-file', 'hold'].map((name) => `src/client/${name}.ts`),
+  ...['context', 'client', 'broker', 'keystore-file', 'keystore-keychain', 'hold'].map(
+    (name) => `src/client/${name}.ts`,
+  ),
   ...['ssh-key', 'ssh-wire'].map((name) => `src/protocol/${name}.ts`),
   'node_modules/commander/esm.mjs',
 ]);

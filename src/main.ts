@@ -28,7 +28,7 @@ async function runInterruptibly(common: CommonOptions, run: Run): Promise<void> 
     env: process.env,
     now: Date.now,
     signals,
-    keychainChild: join(__dirname, 'keychain-child.js'),
+    keychainChild: [process.execPath, join(__dirname, 'keychain-child.js')],
     exitWith: (code) => {
       process.exitCode = code;
     },

@@ -13,8 +13,8 @@ export interface ContextInput {
   readonly env: Environment;
   readonly now: () => number;
   readonly signals: Signals;
-  /** The built `keychain-child.js`. */
-  readonly keychainChild: string;
+  /** What starts the built `keychain-child.js`. */
+  readonly keychainChild: readonly string[];
   readonly exitWith: (code: number) => void;
 }
 

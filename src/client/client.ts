@@ -1,5 +1,5 @@
 import { AppError } from '../protocol/errors.ts';
-import { type BrokerClient, createBroker } from './broker.ts';
+import type { BrokerClient } from './broker.ts';
 import { type ClientConfig, loadConfig } from './config.ts';
 import type { ClientContext } from './context.ts';
 import { type Device, openDevice } from './device-key.ts';
@@ -33,10 +33,13 @@ export async function requireConfig(context: ClientContext): Promise<ClientConfi
 export async function openClient(context: ClientContext): Promise<Client> {
   const config = await requireConfig(context);
   const opening = openDevice(config.device, context);
-  const { paths, now, env, warn } = context;
   const signer = opening.then(({ signer }) => signer);
   // Reported below, whoever else waits for it.
   signer.catch(() => {});
+  // The keychain's process is to be on its way while we load what an exchange needs.
+  await new Promise((resolve) => setImmediate(resolve));
+  const { createBroker } = await import('./broker.ts');
+  const { paths, now, env, warn } = context;
   const broker = createBroker({ config, signer, paths, now, env, warn });
   try {
     return { context, config, device: await opening, broker };

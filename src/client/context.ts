@@ -15,8 +15,8 @@ export interface ClientContext {
   readonly interactive: boolean;
   /** Asks for a passphrase without echo; undefined where nobody can be asked. */
   readonly askPassphrase: ((prompt: string) => Promise<string>) | undefined;
-  /** Path of the built `keychain-child.js`. */
-  readonly keychainChild: string;
+  /** Command and arguments that start the built `keychain-child.js`. */
+  readonly keychainChild: readonly string[];
 }
 
 export interface ClientContextInput extends Omit<ClientContext, 'paths'> {

@@ -3,8 +3,8 @@
  * it the process, `process.exit` included. The parent kills this one. One JSON question on stdin, one JSON answer on
  * stdout; secrets never in arguments.
  */
-import { once } from 'node:events';
-import { AsyncEntry } from '@napi-rs/keyring';
+import { readFileSync, writeSync } from 'node:fs';
+import { Entry } from '@napi-rs/keyring';
 
 interface Question {
   op: 'get' | 'set' | 'delete';
@@ -13,29 +13,22 @@ interface Question {
   secret?: string;
 }
 
-async function answer({ op, service, account, secret }: Question): Promise<string | null> {
+function answer({ op, service, account, secret }: Question): string | null {
   // Unpinned, it would fall back to the kernel keyring, which forgets at reboot.
-  const entry = new AsyncEntry(service, account, { linux: { store: 'secret-service' } });
+  const entry = new Entry(service, account, { linux: { store: 'secret-service' } });
   if (op === 'get') return entry.getPassword();
-  if (op === 'set') await entry.setPassword(secret ?? '');
-  else await entry.deletePassword();
+  if (op === 'set') entry.setPassword(secret ?? '');
+  else entry.deletePassword();
   return null;
 }
 
-async function main(): Promise<void> {
-  let input = '';
-  process.stdin.setEncoding('utf8');
-  process.stdin.on('data', (chunk: string) => {
-    input += chunk;
-  });
-  await once(process.stdin, 'end');
-  let reply: { secret: string | null } | { error: string };
+function reply(): { secret: string | null } | { error: string } {
   try {
-    reply = { secret: await answer(JSON.parse(input)) };
+    return { secret: answer(JSON.parse(readFileSync(0, 'utf8'))) };
   } catch (error) {
-    reply = { error: error instanceof Error ? error.message : String(error) };
+    return { error: error instanceof Error ? error.message : String(error) };
   }
-  process.stdout.write(JSON.stringify(reply));
 }
 
-void main();
+// Without streams and promises: every command waits for this process. The answer is short, so a pipe takes it whole.
+writeSync(1, JSON.stringify(reply()));

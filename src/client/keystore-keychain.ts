@@ -2,7 +2,7 @@
  * The system keychain, through a child process with a time limit (see keychain-child.ts). All of the binding's errors carry
  * one code, so they are told apart by their words.
  */
-import { fork } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { AppError } from '../protocol/errors.ts';
 import type { ClientContext } from './context.ts';
 import { parseDeviceRecord } from './device-record.ts';
@@ -68,15 +68,15 @@ function runChild(context: ClientContext, question: string, limitMs: number): Pr
   return new Promise((resolve, reject) => {
     // NODE_OPTIONS may carry a debugger or a loader, which has no business beside the keys.
     const { NODE_OPTIONS: _, ...env } = context.env;
-    const stdio = ['pipe', 'pipe', 'ignore', 'ipc'] as const;
-    const child = fork(context.keychainChild, { env, execArgv: [], stdio: [...stdio] });
+    const [command = '', ...args] = context.keychainChild;
+    const child = spawn(command, args, { env, stdio: ['pipe', 'pipe', 'ignore'] });
     let timedOut = false;
     let output = '';
     const timer = setTimeout(() => {
       timedOut = true;
       child.kill('SIGKILL');
     }, limitMs);
-    child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
       output += chunk;
     });
     child.on('error', (cause) => {
@@ -93,8 +93,8 @@ function runChild(context: ClientContext, question: string, limitMs: number): Pr
       );
     });
     // A child that dies before it reads closes the pipe: what it said, or did not say, is judged above.
-    child.stdin?.on('error', () => {});
-    child.stdin?.end(question);
+    child.stdin.on('error', () => {});
+    child.stdin.end(question);
   });
 }
 

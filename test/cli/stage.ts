@@ -83,7 +83,7 @@ function stageContext(
     warn: () => {},
     interactive: false,
     askPassphrase: undefined,
-    keychainChild: '',
+    keychainChild: [],
   });
   const broker = stageBroker(answers, calls);
   const device: Client['device'] = {

@@ -24,7 +24,7 @@ export function testContext(more: Partial<ClientContextInput> = {}): TestContext
     warn: (message) => void warnings.push(message),
     interactive: false,
     askPassphrase: undefined,
-    keychainChild: '/nowhere',
+    keychainChild: ['/nowhere'],
     ...more,
     env: { ONCALL_HOME: join(tempDir(), 'oncall'), ...more.env },
   });

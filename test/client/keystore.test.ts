@@ -93,7 +93,10 @@ describe.skipIf(!part('keyring'))('the keychain', () => {
     });
   });
   const contextOf = ({ env }: TestKeyring) =>
-    testContext({ keychainChild, env: { ...env, NODE_PATH: resolve('node_modules') } });
+    testContext({
+      keychainChild: [process.execPath, keychainChild],
+      env: { ...env, NODE_PATH: resolve('node_modules') },
+    });
 
   test('keeps a record where other tools find it, and forgets it', async () => {
     const keyring = await startKeyring({ unlock: true });
@@ -159,7 +162,7 @@ describe.skipIf(!part('keyring'))('the keychain', () => {
   test('whose prompt nobody answers, ever, is given up, and its process killed', async () => {
     const script = join(tempDir(), 'hangs.cjs');
     writeFileSync(script, 'process.on("SIGTERM", () => {}); setInterval(() => {}, 1000)');
-    const keystore = createKeychainKeystore(testContext({ keychainChild: script }), 300);
+    const keystore = createKeychainKeystore(testContext({ keychainChild: [process.execPath, script] }), 300);
     expect(await failureOf(keystore.load('x'))).toMatchObject({ code: 'keychain_locked' });
     expect(childrenNamed(script)).toEqual([]);
   });
@@ -168,7 +171,10 @@ describe.skipIf(!part('keyring'))('the keychain', () => {
     const script = join(tempDir(), 'dies.cjs');
     writeFileSync(script, 'process.kill(process.pid, "SIGKILL")');
     for (const child of [script, '/nowhere/keychain-child.js']) {
-      const keystore = await openKeystore('keychain', testContext({ keychainChild: child }));
+      const keystore = await openKeystore(
+        'keychain',
+        testContext({ keychainChild: [process.execPath, child] }),
+      );
       expect(await failureOf(keystore.load('x'))).toMatchObject({ code: 'keychain_unavailable' });
     }
   });
