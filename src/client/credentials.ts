@@ -93,8 +93,8 @@ export async function listCredentials(cache: CredentialCache): Promise<HeldCrede
 }
 
 /** Fine where there is none. */
-export async function wipe(paths: ClientPaths, grantId: string): Promise<void> {
-  await removePath(fileOf(paths, grantId));
+export function wipe(paths: ClientPaths, grantId: string): void {
+  removePath(fileOf(paths, grantId));
 }
 
 /** Ids become file names: nothing else than an id may. */

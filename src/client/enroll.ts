@@ -175,7 +175,7 @@ async function register(
     // The broker said no, so these keys will never be a device.
     if (isAppError(error, 'invite_invalid')) {
       await (await keystoreFor(input, context))?.remove(attempt.keyId);
-      await removePath(paths.enrollingFile);
+      removePath(paths.enrollingFile);
     }
     throw error;
   } finally {
@@ -225,7 +225,7 @@ async function finish(
     },
   };
   await saveConfig(paths, config);
-  await removePath(paths.enrollingFile);
+  removePath(paths.enrollingFile);
   const owner = { paths, broker: config.broker, user, device: config.device };
   await withLock(paths.holdLock, () => updateStatusFile(owner, now(), (status) => status), {
     timeoutMs: LOCK_TIMEOUT_MS,

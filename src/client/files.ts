@@ -6,13 +6,13 @@ import {
   chmodSync,
   closeSync,
   constants,
-  promises as fs,
   fstatSync,
   lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
+  rmSync,
   type Stats,
   statSync,
 } from 'node:fs';
@@ -83,8 +83,10 @@ export function ensureDir(path: string): void {
 }
 
 /** Removes a file or a folder with all that is in it; fine where there is none. */
-export async function removePath(path: string): Promise<void> {
-  await fs.rm(path, { recursive: true, force: true });
+export function removePath(path: string): void {
+  // Node loads a good deal to remove what may be a folder; mostly there is nothing.
+  if (lstatSync(path, { throwIfNoEntry: false }) !== undefined)
+    rmSync(path, { recursive: true, force: true });
 }
 
 /** The names in a folder, sorted; empty where there is none. Unfinished temporary files are left out. */

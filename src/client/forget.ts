@@ -16,9 +16,9 @@ export async function forgetDevice(context: ClientContext, config: ClientConfig)
     paths.completeDir,
     paths.enrollingFile,
   ]) {
-    await removePath(path);
+    removePath(path);
   }
   const kind = config.device.keystore === 'ssh-agent' ? config.device.secondKeystore : config.device.keystore;
   if (kind !== undefined) await (await openKeystore(kind, context)).remove(config.device.keyId);
-  await removePath(paths.configFile);
+  removePath(paths.configFile);
 }

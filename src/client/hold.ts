@@ -244,7 +244,7 @@ function listLocalGrants({ paths }: ClientContext): Set<string> {
 }
 
 async function wipeGrant({ paths }: ClientContext, grantId: string): Promise<void> {
-  await wipe(paths, grantId);
+  wipe(paths, grantId);
   await wipeSessionFiles(paths, grantId);
 }
 

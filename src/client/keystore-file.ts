@@ -43,7 +43,7 @@ export function createFileKeystore(context: ClientContext, newPassphrase?: strin
       const content = newPassphrase === undefined ? record : await seal(record, newPassphrase, keyId);
       await writeFileAtomic(fileOf(keyId), `${JSON.stringify(content)}\n`);
     },
-    remove: (keyId) => removePath(fileOf(keyId)),
+    remove: async (keyId) => removePath(fileOf(keyId)),
   };
 }
 

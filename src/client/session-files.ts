@@ -56,7 +56,7 @@ export async function writeSessionFiles(
 
 /** Fine where there are none. */
 export async function wipeSessionFiles(paths: ClientPaths, grantId: string): Promise<void> {
-  await removePath(grantFolder(paths, grantId));
+  removePath(grantFolder(paths, grantId));
   await rejoin(paths);
 }
 
@@ -212,7 +212,7 @@ async function rejoin(paths: ClientPaths): Promise<void> {
       data: parts.map((part) => part?.toString('utf8') ?? '').join(''),
     };
   });
-  for (const { path } of joined.filter(({ data }) => data === '')) await removePath(path);
+  for (const { path } of joined.filter(({ data }) => data === '')) removePath(path);
   await writeChanged(joined.filter(({ data }) => data !== ''));
 }
 

@@ -84,7 +84,7 @@ describe('a sealed credential', () => {
     expect(await openCredential(cache, GRANT_ID)).toEqual(credential);
     expect(readFileSync(path, 'utf8')).not.toContain('oncall_ana_1');
     expect(statSync(path).mode & 0o777).toBe(0o600);
-    await wipe(cache.paths, GRANT_ID);
+    wipe(cache.paths, GRANT_ID);
     expect(await openCredential(cache, GRANT_ID)).toBeUndefined();
   });
 
