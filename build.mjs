@@ -79,7 +79,8 @@ function pack(files, { outputs }, outdir, packed) {
     }
   };
   for (const module of packed) {
-    const found = Object.keys(outputs).find((path) => outputs[path].entryPoint === module);
+    // By its end: where node_modules is a link, packages lie elsewhere.
+    const found = Object.keys(outputs).find((path) => outputs[path].entryPoint?.endsWith(module));
     if (found === undefined) throw new Error(`build.mjs: ${module} is no chunk of its own`);
     add(found);
   }
