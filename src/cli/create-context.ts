@@ -22,6 +22,8 @@ export function createContext(input: ContextInput): Context {
   const { io, format, env, now, signals, exitWith } = input;
   const clientContext = once(() => openClientContext(input));
   const config = once(async () => {
+    const opened = await client.opened();
+    if (opened !== undefined) return opened.config;
     const { requireConfig } = await import('../client/client.ts');
     return requireConfig(await clientContext());
   });
