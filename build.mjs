@@ -98,9 +98,9 @@ function load(name) {
   const known = loaded[name];
   if (known) return known.exports;
   const module = (loaded[name] = { exports: {} });
-  const names = ['module', 'exports', 'require', '__dirname'];
+  const names = ['module', 'exports', 'require', '__filename', '__dirname'];
   const run = compileFunction(texts[name], names, { filename: \`\${__dirname}/\${name}\` });
-  run(module, module.exports, find, __dirname);
+  run(module, module.exports, find, __filename, __dirname);
   return module.exports;
 }
 function find(path) {

@@ -1,11 +1,39 @@
 import { closeSync, openSync } from 'node:fs';
+import { arch, platform } from 'node:os';
 import { dirname } from 'node:path';
 import { AppError } from '../protocol/errors.ts';
-import { ensureDir, writeFailure } from './files.ts';
+import { ensureDir, isSystemError, writeFailure } from './files.ts';
 
 const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [2, 50];
 
-const loadLocks = () => import('fs-native-extensions');
+interface Locks {
+  tryLock(fd: number): boolean;
+}
+
+/** Under the package's own way of finding its native part, which takes five times as long as loading it, for where that fails. */
+async function loadLocks(): Promise<Locks> {
+  const { createRequire } = await import('node:module');
+  const host = `${platform()}-${arch()}`;
+  try {
+    const native = createRequire(__filename)(
+      `fs-native-extensions/prebuilds/${host}/fs-native-extensions.node`,
+    );
+    return { tryLock: (fd) => tryNativeLock(native, fd) };
+  } catch {
+    return (await import('fs-native-extensions')).default;
+  }
+}
+
+/** An exclusive lock on the whole file. */
+function tryNativeLock(native: { tryLock: (...values: unknown[]) => void }, fd: number): boolean {
+  try {
+    native.tryLock(fd, 0, 0, true);
+    return true;
+  } catch (error) {
+    if (isSystemError(error, 'EAGAIN')) return false;
+    throw error;
+  }
+}
 
 /** Loads the native part, which takes some milliseconds, before it is needed. A failure is the business of who needs it. */
 export function prepareLocks(): void {
@@ -23,7 +51,7 @@ export async function withLock<T>(
   { timeoutMs }: { timeoutMs: number },
 ): Promise<T> {
   ensureDir(dirname(path));
-  const { default: locks } = await loadLocks();
+  const locks = await loadLocks();
   const file = openLockFile(path);
   try {
     let waitedMs = 0;
