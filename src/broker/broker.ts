@@ -8,21 +8,16 @@ import { type Logger, pino } from 'pino';
 import type { Issuer } from '../issuers/issuer.ts';
 import { AppError } from '../protocol/errors.ts';
 import type { Store } from '../store/store.ts';
-import { createApprovals } from './approvals.ts';
 import { BROKER, createAuditLog } from './audit-log.ts';
-import { createChanges } from './changes.ts';
+import { compose } from './compose.ts';
 import type { BrokerConfig } from './config.ts';
-import { createCredentials } from './credentials.ts';
-import { createDevices } from './devices.ts';
-import { createEndings } from './endings.ts';
 import { createSecretReader, formatFinding, loadConfig, loadRules, requireRules } from './installation.ts';
 import { createBrokerIssuers, createKrlSource } from './issuers.ts';
 import { createJobs } from './jobs.ts';
 import { loadBrokerKeys, readSecretFile } from './keys.ts';
 import { lockDirectory } from './lock.ts';
-import { createMetrics } from './metrics.ts';
+import { createOutside } from './outside.ts';
 import { endWhatLeft } from './reload.ts';
-import { createRequests } from './requests.ts';
 import type { Rules } from './rules.ts';
 import { createServer } from './server.ts';
 import { openStore } from './stores.ts';
@@ -46,7 +41,6 @@ export interface BrokerOptions {
   decorate?: { store?: (store: Store) => Store; issuer?: (issuer: Issuer) => Issuer };
 }
 
-const HOUR_MS = 3_600_000;
 /** Longer than any answer takes: a call to a target, then the wait for its proof. */
 const STOP_MS = 15_000;
 
@@ -94,42 +88,18 @@ async function start(
     made.issuers.map((issuer) => [issuer.kind as string, decorate?.issuer?.(issuer) ?? issuer]),
   );
   const log = createAuditLog(store, keys, config.origin);
-  const changes = createChanges();
-  const metrics = createMetrics(store);
-  const endings = createEndings(store, issuers, log);
-  const requests = createRequests(rules, log);
-  const modules = {
-    requests,
-    approvals: createApprovals(rules, log),
-    credentials: createCredentials(store, rules, issuers, log, endings),
-    endings,
-    devices: createDevices(
-      store,
-      log,
-      endings,
-      { publicUrl: config.publicUrl.href, rawIdentityKey: keys.identity.rawPublicKey },
-      (user) => current.catalogue.people.has(user),
-    ),
-    changes,
-    metrics,
-  };
-  const jobs = createJobs(
+  const outside = createOutside(rules, resolveSecret, options.now);
+  const { modules, handlers, ...parts } = compose({
     store,
-    {
-      'end-grant': (id) => endings.windowTimer(id),
-      credential: (id, signal) => endings.credentialTimer(id, signal),
-      'expire-request': async (id) => {
-        await store.write((tx) => requests.expire(tx, id));
-        return undefined;
-      },
-      'sweep-revocations': async (list) => {
-        const nowMs = await store.now();
-        await store.write((tx) => tx.sweepRevocations(list, nowMs - HOUR_MS));
-        return nowMs + HOUR_MS;
-      },
-    },
-    { logger, onDone: () => changes.announce() },
-  );
+    rules,
+    log,
+    issuers,
+    outside,
+    logger,
+    invitation: { publicUrl: config.publicUrl.href, rawIdentityKey: keys.identity.rawPublicKey },
+  });
+  const { changes, endings, metrics } = modules;
+  const jobs = createJobs(store, handlers, { logger, onDone: () => changes.announce() });
 
   const app = createServer(
     {
@@ -155,12 +125,7 @@ async function start(
     throw cannotListen(config, error);
   });
   await store.write(async (tx) => {
-    await tx.insertJob({
-      id: 'job_sweep_revocations',
-      kind: 'sweep-revocations',
-      subject: 'ssh',
-      dueAt: await tx.now(),
-    });
+    await parts.schedule(tx);
     await log.record(tx, {
       event: 'broker.started',
       actor: BROKER,
@@ -170,6 +135,8 @@ async function start(
     // The catalogue may have changed while no broker was looking.
     await endWhatLeft(tx, current.catalogue, endings);
   });
+  await parts.start();
+  closers.push(() => parts.stop());
   jobs.start();
   closers.push(() => jobs.stop());
   logger.info({ address, publicUrl: config.publicUrl.href }, 'serving');
@@ -184,6 +151,7 @@ async function start(
       }
       if (!next) return;
       current = next;
+      await parts.reloaded();
       await store.write(async (tx) => {
         await log.record(tx, {
           event: 'rules.reloaded',
@@ -192,6 +160,7 @@ async function start(
           data: digests(next, options.version),
         });
         await endWhatLeft(tx, next.catalogue, endings);
+        await parts.schedule(tx);
       });
       jobs.kick();
       logger.info(digests(next, options.version), 'catalogue and policy reloaded');

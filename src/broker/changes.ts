@@ -4,6 +4,8 @@
  */
 export interface Changes {
   announce(): void;
+  /** Fires when the broker stops. */
+  readonly closed: AbortSignal;
   /** Sends every waiter home: the broker stops. */
   close(): void;
   /** Calls `look` now and after each change until it returns a value, `timeoutMs` passed (undefined) or `signal` fired. */
@@ -18,7 +20,7 @@ const LOOK_AGAIN_MS = 1000;
 
 export function createChanges(): Changes {
   const waiters = new Set<() => void>();
-  let closed = false;
+  const closing = new AbortController();
 
   function next(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve) => {
@@ -40,8 +42,9 @@ export function createChanges(): Changes {
 
   return {
     announce,
+    closed: closing.signal,
     close() {
-      closed = true;
+      closing.abort();
       announce();
     },
     async wait(look, timeoutMs, signal) {
@@ -51,7 +54,7 @@ export function createChanges(): Changes {
         const left = endsAt - performance.now();
         const change = next(Math.max(0, Math.min(left, LOOK_AGAIN_MS)), signal);
         const found = await look();
-        if (found !== undefined || left <= 0 || closed || signal?.aborted) return found;
+        if (found !== undefined || left <= 0 || closing.signal.aborted || signal?.aborted) return found;
         await change;
       }
     },

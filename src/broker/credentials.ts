@@ -13,12 +13,13 @@ import type { AuditRow, CredentialRow, GrantRow } from '../store/rows.ts';
 import type { ReadTx, Store, Tx } from '../store/store.ts';
 import { type AuditLog, BROKER } from './audit-log.ts';
 import { actorOf, type Caller } from './caller.ts';
+import { decideCredential } from './credential-decision.ts';
 import { subjectOf } from './credential-subject.ts';
 import type { Endings } from './endings.ts';
 import type { CurrentRules } from './rules.ts';
-import { decideStanding } from './standing.ts';
 import { snapshotOf } from './target-snapshot.ts';
 import { viewGrant } from './views.ts';
+import { endOf } from './windows.ts';
 
 export interface Credentials {
   /** First transaction: decide afresh, write down the handle. A refusal is recorded too, and thrown after the commit. */
@@ -40,8 +41,6 @@ export interface Plan {
 /** The call to the target must be over well before the lease: after it, the row belongs to its timer. */
 const LEASE_MS = 15_000;
 const CALL_MS = 8_000;
-/** A credential that would end at once helps nobody. */
-const SHORTEST_MS = 5_000;
 const OLDER = 100;
 
 export function createCredentials(
@@ -57,31 +56,6 @@ export function createCredentials(
     return issuer;
   }
 
-  /** The grant, if it is this person's and its window is open. */
-  async function openGrant(tx: Tx, caller: Caller, grantId: string, nowMs: number): Promise<GrantRow> {
-    const grant = await tx.lockGrant(grantId);
-    if (grant?.user !== caller.person.id) {
-      throw new AppError('not_found', `you have no grant '${grantId}'`, { hint: 'oncall grants' });
-    }
-    if (grant.state !== 'active' || grant.endsAt - nowMs < SHORTEST_MS) {
-      const cause = grant.endCause ?? 'its window has ended';
-      throw new AppError('ended', `the grant on ${grant.resource} has ended: ${cause}`, {
-        hint: `oncall request ${grant.resource}:${grant.role}`,
-      });
-    }
-    return grant;
-  }
-
-  /** Each renewal is a fresh decision; the first credential too, for the world may have changed since the grant. */
-  async function refusalOf(tx: Tx, caller: Caller, grant: GrantRow): Promise<AppError | undefined> {
-    const durationSeconds = Math.ceil((grant.endsAt - grant.startsAt) / 1000);
-    const standing = await decideStanding(tx, rules(), 'renew', grant, caller.device, durationSeconds);
-    if (standing.allowed) return undefined;
-    return new AppError('denied', `policy refuses to renew ${grant.resource}:${grant.role}`, {
-      hint: standing.because ?? `oncall explain ${grant.resource}:${grant.role}`,
-    });
-  }
-
   async function endOlder(tx: Tx, grant: GrantRow, caller: Caller): Promise<void> {
     const states = ['issuing', 'live'] as const;
     const filter = { grantId: grant.id, deviceId: caller.device.id, states, limit: OLDER };
@@ -93,24 +67,15 @@ export function createCredentials(
   return {
     async begin(tx, caller, grantId, body) {
       const nowMs = await tx.now();
-      const grant = await openGrant(tx, caller, grantId, nowMs);
-      const refusal = await refusalOf(tx, caller, grant);
+      const decided = await decideCredential(tx, rules, log, caller, grantId);
+      if ('refusal' in decided) return decided;
+      const { grant } = decided;
       const subjectIds = {
         grant: grant.id,
         user: grant.user,
         resource: grant.resource,
         device: caller.device.id,
       };
-      if (refusal) {
-        await log.record(tx, {
-          event: 'credential.refused',
-          actor: actorOf(caller),
-          subject: subjectIds,
-          data: { message: refusal.message, hint: refusal.hint ?? null },
-          embedded: caller.embedded,
-        });
-        return { refusal };
-      }
       const resource = rules().catalogue.resources.get(grant.resource);
       if (!resource) throw new AppError('ended', `${grant.resource} has left the catalogue`);
       if (body.material.kind !== resource.target.kind) {
@@ -120,7 +85,7 @@ export function createCredentials(
         );
       }
       const issuer = issuerFor(resource.target.kind);
-      const expiresAt = Math.min(nowMs + resource.credentialSeconds * 1000, grant.endsAt);
+      const expiresAt = Math.min(nowMs + resource.credentialSeconds * 1000, endOf(grant));
       const incidents = await tx.incidentsOf(grant.id);
       const details = { incident: incidents[0] ?? null, expiresAt: formatInstant(expiresAt) };
 

@@ -9,14 +9,19 @@ import type { AskRequest, TargetDecision } from '../protocol/messages.ts';
 import { formatTarget, type TargetRef } from '../protocol/names.ts';
 import type { DeviceRow, IncidentRow, RequestRow } from '../store/rows.ts';
 import type { ReadTx } from '../store/store.ts';
-import { gatherFacts, viewFacts } from './facts.ts';
-import { approversOf, type Rules, resolveTarget } from './rules.ts';
+import { approversOf } from './approvers.ts';
+import { expandBundle, typedOrBundles } from './bundles.ts';
+import { coveringShift, gatherFacts, type RecordedShift, viewFacts } from './facts.ts';
+import { findIncident } from './incident-refs.ts';
+import { type Rules, resolveTarget } from './rules.ts';
 
 /** What somebody asks for, names resolved and durations checked. */
 export interface Asked {
   user: string;
   device: DeviceRow | undefined;
   targets: readonly { resource: Resource; target: TargetRef }[];
+  /** What it was asked as, where that was a bundle. */
+  bundle: string | undefined;
   incident: IncidentRow | undefined;
   reason: string | undefined;
   durationSeconds: number;
@@ -31,37 +36,35 @@ export interface Decided {
 /** Resolves names and refuses what could never be: unknown targets, a closed incident, a window over the cap. */
 export async function resolveAsked(
   tx: ReadTx,
-  rules: Rules,
+  { catalogue }: Rules,
   user: string,
   device: DeviceRow,
   body: AskRequest,
 ): Promise<Asked> {
-  const targets = new Map(
-    body.targets.map((asked) => {
-      const resolved = resolveTarget(rules.catalogue, asked);
-      return [formatTarget(resolved.target), resolved] as const;
-    }),
-  );
   const incident = body.incident === undefined ? undefined : await findIncident(tx, body.incident);
   if (incident?.state === 'resolved') {
     throw new AppError('ended', `incident ${incident.id} is resolved`, { hint: 'oncall incident list' });
   }
+  const typed = typedOrBundles(catalogue, body.targets, incident);
+  const targets = new Map(
+    typed
+      .flatMap((asked) => expandBundle(catalogue, asked))
+      .map((asked) => {
+        const resolved = resolveTarget(catalogue, asked);
+        return [formatTarget(resolved.target), resolved] as const;
+      }),
+  );
   const resources = [...targets.values()].map(({ resource }) => resource);
+  const [first] = typed;
   return {
     user,
     device,
     targets: [...targets.values()],
+    bundle: typed.length === 1 && first && catalogue.bundles.has(first.resource) ? first.resource : undefined,
     incident,
     reason: body.reason,
     durationSeconds: checkDuration(resources, body.durationSeconds),
   };
-}
-
-export async function findIncident(tx: ReadTx, id: string): Promise<IncidentRow> {
-  const incident = await tx.incident(id);
-  if (!incident)
-    throw new AppError('not_found', `there is no incident '${id}'`, { hint: 'oncall incident list' });
-  return incident;
 }
 
 /** The asked duration within every target's cap, or the shortest of their defaults. */
@@ -78,7 +81,7 @@ function checkDuration(resources: readonly Resource[], asked: number | undefined
 
 export function decide(rules: Rules, asked: Asked, nowMs: number): readonly Decided[] {
   return asked.targets.map(({ resource, target }) => {
-    const facts = gatherFacts(rules.catalogue, {
+    const facts = gatherFacts(rules, {
       user: asked.user,
       device: asked.device,
       resource,
@@ -104,6 +107,21 @@ export function overallEffect(decided: readonly Decided[]): 'grant' | 'ask' | 'd
   return effects.includes('ask') ? 'ask' : 'grant';
 }
 
+/** The shift that each target's decision rested on, for binding what is opened to it. */
+export function shiftsOf(
+  rules: Rules,
+  user: string,
+  decided: readonly Decided[],
+  nowMs: number,
+): (target: TargetRef) => RecordedShift | undefined {
+  return ({ resource: name, role }) => {
+    const found = decided.find(({ target }) => target.resource === name && target.role === role);
+    const resource = rules.catalogue.resources.get(name);
+    if (!resource || !found?.decision.restsOnShift) return undefined;
+    return coveringShift(rules, user, resource, nowMs);
+  };
+}
+
 /** What the request row and the audit log keep. */
 export function recordDecision(rules: Rules, decided: readonly Decided[]): Json {
   return {
@@ -121,14 +139,18 @@ export function recordDecision(rules: Rules, decided: readonly Decided[]): Json 
 }
 
 /** The targets of a recorded decision, as people see them. */
-export function viewDecision(rules: Rules, request: Pick<RequestRow, 'decision' | 'user'>): TargetDecision[] {
+export function viewDecision(
+  rules: Rules,
+  request: Pick<RequestRow, 'decision' | 'user'>,
+  nowMs: number,
+): TargetDecision[] {
   const { targets } = request.decision as unknown as { targets: Omit<TargetDecision, 'approvers'>[] };
   return targets.map(({ target, effect, rules: deciding, chains }) => ({
     target,
     effect,
     rules: deciding,
     chains,
-    approvers: [...new Set(chains.flatMap((chain) => approversOf(rules.catalogue, chain, request.user)))],
+    approvers: [...new Set(chains.flatMap((chain) => approversOf(rules, chain, request.user, nowMs)))],
   }));
 }
 

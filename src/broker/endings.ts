@@ -22,8 +22,6 @@ export interface EndBy {
 export interface Endings {
   endGrant(tx: Tx, grant: GrantRow, by: EndBy): Promise<AuditRow>;
   endCredential(tx: Tx, credential: CredentialRow, by: EndBy): Promise<void>;
-  /** The timer of a grant: ends it if its window has passed, else says when to look again. */
-  windowTimer(grantId: string): Promise<number | undefined>;
   /** The timer of a credential, and the reaper of what a crash left: one step, or when to look again. */
   credentialTimer(credentialId: string, signal: AbortSignal): Promise<number | undefined>;
 }
@@ -122,16 +120,6 @@ export function createEndings(store: Store, issuers: ReadonlyMap<string, Issuer>
   return {
     endGrant,
     endCredential,
-
-    windowTimer(grantId) {
-      return store.write(async (tx) => {
-        const grant = await tx.lockGrant(grantId);
-        if (grant?.state !== 'active') return undefined;
-        if (grant.endsAt > (await tx.now())) return grant.endsAt;
-        await endGrant(tx, grant, { cause: 'window ended', actor: BROKER });
-        return undefined;
-      });
-    },
 
     async credentialTimer(credentialId, signal) {
       const credential = await store.write(async (tx) => {

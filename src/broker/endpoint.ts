@@ -30,6 +30,8 @@ declare module 'fastify' {
   }
   interface FastifyContextConfig {
     signed?: boolean;
+    /** The body is somebody else's format: the handler reads it. */
+    raw?: boolean;
   }
 }
 
@@ -65,7 +67,7 @@ export function createEndpoints(deps: EndpointDeps) {
   });
   // Only what was signed by somebody we know gets parsed.
   app.addHook('preValidation', async (request) => {
-    if (request.rawBody) request.body = parseStrictJson(request.rawBody);
+    if (request.rawBody && !request.routeOptions.config.raw) request.body = parseStrictJson(request.rawBody);
   });
 
   /** Answers from what is there; claims the nonce in a transaction of its own. */
@@ -195,7 +197,7 @@ export function createEndpoints(deps: EndpointDeps) {
     });
   }
 
-  return { read, consider, change };
+  return { read, consider, change, authenticatedOf };
 }
 
 export function incoming(request: FastifyRequest): IncomingRequest {

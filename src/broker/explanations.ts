@@ -7,7 +7,8 @@ import type { ReadTx } from '../store/store.ts';
 import type { Caller } from './caller.ts';
 import { decide, recordDecision, resolveAsked, viewDecision } from './decisions.ts';
 import { viewFacts } from './facts.ts';
-import { approversOf, type Rules } from './rules.ts';
+import type { Rules } from './rules.ts';
+import { concerns } from './stage-progress.ts';
 
 export async function explain(tx: ReadTx, rules: Rules, caller: Caller, body: Explain): Promise<Explanation> {
   const { user, device, ask } = await questionOf(tx, rules, caller, body);
@@ -15,7 +16,7 @@ export async function explain(tx: ReadTx, rules: Rules, caller: Caller, body: Ex
   const nowMs = await tx.now();
   const [decided] = decide(rules, asked, nowMs);
   if (!decided) throw new AppError('invalid_request', 'say which resource to explain');
-  const [decision] = viewDecision(rules, { decision: recordDecision(rules, [decided]), user });
+  const [decision] = viewDecision(rules, { decision: recordDecision(rules, [decided]), user }, nowMs);
   if (!decision) throw new AppError('internal', 'a decision without a target');
   const question = {
     user,
@@ -56,10 +57,8 @@ async function questionOf(
   }
   const request = body.requestId === undefined ? undefined : await tx.request(body.requestId);
   const device = request && (await tx.device(request.deviceId));
-  const isApprover = (request?.chains as string[] | undefined)?.some((chain) =>
-    approversOf(rules.catalogue, chain, request?.user ?? '').includes(me),
-  );
-  if (!request || !device || !(request.user === me || isApprover)) {
+  const nowMs = await tx.now();
+  if (!request || !device || !(await concerns(tx, rules, request, me, nowMs))) {
     throw new AppError('not_found', 'name a resource, or a request of yours', {
       hint: 'oncall explain <resource>',
     });

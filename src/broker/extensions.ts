@@ -8,6 +8,7 @@ import type { AuditLog } from './audit-log.ts';
 import { actorOf, type Caller } from './caller.ts';
 import type { CurrentRules } from './rules.ts';
 import { decideStanding } from './standing.ts';
+import { endOf } from './windows.ts';
 
 export async function extendGrant(
   tx: Tx,
@@ -21,10 +22,19 @@ export async function extendGrant(
   const grant = await tx.lockGrant(grantId);
   if (grant?.user !== caller.person.id) throw new AppError('not_found', `you have no grant '${grantId}'`);
   const resource = rules().catalogue.resources.get(grant.resource);
-  if (grant.state !== 'active' || grant.endsAt <= nowMs || !resource) {
+  if (grant.state !== 'active' || endOf(grant) <= nowMs || !resource) {
     throw new AppError('ended', `the grant on ${grant.resource} has ended`, {
       hint: `oncall request ${grant.resource}`,
     });
+  }
+  if (grant.graceEndsAt !== null) {
+    throw new AppError(
+      'denied',
+      `${grant.resource} ends, for ${grant.graceCause ?? 'what it was for is over'}`,
+      {
+        hint: `oncall request ${grant.resource}:${grant.role}`,
+      },
+    );
   }
   const again = `oncall request ${grant.resource}:${grant.role} asks for a new window when this one ends`;
   if (grant.extensions >= resource.session.maxExtensions) {

@@ -3,24 +3,55 @@
  * and `known: false`. Stale is unknown, never good.
  */
 import { formatPosition } from '../catalogue/positions.ts';
-import type { Catalogue, Resource, Schedule } from '../catalogue/types.ts';
+import type { Catalogue, Resource } from '../catalogue/types.ts';
 import type { Fact, Facts, IncidentFact, ShiftFact } from '../policy/policy.ts';
 import type { FactView } from '../protocol/messages.ts';
-import { type Shift, shiftsAt } from '../sources/static.ts';
 import type { DeviceRow, IncidentRow } from '../store/rows.ts';
+import { strangerOf } from './incident-feed.ts';
+import type { Rules } from './rules.ts';
+import type { ShiftBook } from './shift-book.ts';
+
+/** The source of incidents that people declare. */
+export const MANUAL = 'manual';
 
 export interface FactSubject {
   user: string;
   device: DeviceRow | undefined;
   resource: Resource | undefined;
   incident: IncidentRow | undefined;
+  /** The shift that a grant was made on: where the source has gone stale since, it holds to its recorded end. */
+  recorded?: RecordedShift | undefined;
   nowMs: number;
 }
 
-export function gatherFacts(catalogue: Catalogue, subject: FactSubject): Facts {
+export interface RecordedShift {
+  schedule: string;
+  level: number;
+  /** Null where its source does not say. */
+  endsAtMs: number | null;
+  /** It holds whatever the source says now: the grace period after it. */
+  isForced?: boolean;
+}
+
+/** The shift of this person that covers this resource: of several, the one that lasts longest. */
+export function coveringShift(
+  { catalogue, shifts }: Rules,
+  user: string,
+  resource: Resource,
+  nowMs: number,
+): RecordedShift | undefined {
+  const own = catalogue.services.get(resource.service)?.schedules ?? [];
+  const endOf = ({ endsAtMs }: { endsAtMs: number | null }) => endsAtMs ?? Number.POSITIVE_INFINITY;
+  return shifts
+    .shiftsOf(user, nowMs)
+    .filter(({ schedule }) => own.includes(schedule))
+    .toSorted((a, b) => endOf(b) - endOf(a) || a.level - b.level)[0];
+}
+
+export function gatherFacts({ catalogue, shifts }: Rules, subject: FactSubject): Facts {
   const { device, nowMs } = subject;
   return {
-    shift: shiftFact(catalogue, subject),
+    shift: shiftFact(catalogue, shifts, subject),
     incident: incidentFact(catalogue, subject),
     device: device
       ? known(
@@ -33,42 +64,47 @@ export function gatherFacts(catalogue: Catalogue, subject: FactSubject): Facts {
   };
 }
 
-/** The shifts of one person now, over all schedules. */
-export function shiftsOf(catalogue: Catalogue, user: string, nowMs: number): readonly Shift[] {
-  return schedulesOf(catalogue, user).flatMap((schedule) =>
-    currentShifts(schedule, nowMs).filter((shift) => shift.user === user),
-  );
-}
-
-/** Time zones cost half a millisecond a look, so what was found holds for the rest of its minute: handovers are on whole minutes. */
-const current = new WeakMap<Schedule, { minute: number; shifts: readonly Shift[] }>();
-const MINUTE_MS = 60_000;
-
-function currentShifts(schedule: Schedule, nowMs: number): readonly Shift[] {
-  const minute = Math.floor(nowMs / MINUTE_MS);
-  const known = current.get(schedule);
-  if (known?.minute === minute) return known.shifts;
-  const shifts = shiftsAt(schedule, nowMs);
-  current.set(schedule, { minute, shifts });
-  return shifts;
-}
-
-/** The level is the best one held where it counts: over the resource's own schedules if any is held, else over all. */
-function shiftFact(catalogue: Catalogue, { user, resource, nowMs }: FactSubject): Fact<ShiftFact> {
-  const shifts = shiftsOf(catalogue, user, nowMs);
+/**
+ * The level is the best one held where it counts: over the resource's own schedules if any is held, else over all. A schedule
+ * whose knowledge has gone too old is unknown; if that could have made the difference, so is the fact.
+ */
+function shiftFact(catalogue: Catalogue, book: ShiftBook, subject: FactSubject): Fact<ShiftFact> {
+  const { user, resource, recorded, nowMs } = subject;
+  const shifts = book.shiftsOf(user, nowMs);
   const own = resource ? (catalogue.services.get(resource.service)?.schedules ?? []) : [];
   const covering = shifts.filter(({ schedule }) => own.includes(schedule));
-  const levels = (covering.length > 0 ? covering : shifts).map(({ level }) => level);
-  return known(
-    {
-      onCall: shifts.length > 0,
-      level: levels.length > 0 ? Math.min(...levels) : 0,
-      schedules: [...new Set(shifts.map(({ schedule }) => schedule))],
-      positions: [...new Set(shifts.map(({ schedule, level }) => formatPosition(schedule, level)))],
-      coversResource: covering.length > 0,
-    },
-    'static',
-  );
+  const counted = covering.length > 0 ? covering : shifts;
+  const asked = covering.length > 0 ? covering.map(({ schedule }) => schedule) : own;
+  const knowledge = asked.map((schedule) => book.knowledge(schedule, nowMs));
+  // Held on several: the freshest of them is enough.
+  const best = knowledge.toSorted((a, b) => a.ageSeconds - b.ageSeconds)[0];
+  const holds =
+    recorded !== undefined && (recorded.endsAtMs ?? nowMs) > nowMs && own.includes(recorded.schedule);
+  const isUnknown = covering.length === 0 && knowledge.some(({ state }) => state === 'unknown');
+  const isStale = covering.length > 0 && best?.state === 'stale';
+  if (holds && (isUnknown || isStale || recorded.isForced))
+    return recordedFact(recorded, best?.ageSeconds ?? 0);
+  const value = {
+    onCall: shifts.length > 0,
+    level: counted.length > 0 ? Math.min(...counted.map(({ level }) => level)) : 0,
+    schedules: [...new Set(shifts.map(({ schedule }) => schedule))],
+    coversResource: covering.length > 0,
+    positions: [...new Set(shifts.map(({ schedule, level }) => formatPosition(schedule, level)))],
+  };
+  const source = best?.source ?? shifts[0]?.source ?? 'static';
+  if (isUnknown) return unknown(value, source);
+  return { ...known(value, source, best?.ageSeconds ?? 0), ...(isStale && { demoted: true }) };
+}
+
+function recordedFact({ schedule, level }: RecordedShift, ageSeconds: number): Fact<ShiftFact> {
+  const value = {
+    onCall: true,
+    level,
+    schedules: [schedule],
+    coversResource: true,
+    positions: [formatPosition(schedule, level)],
+  };
+  return known(value, 'grant', ageSeconds);
 }
 
 function incidentFact(catalogue: Catalogue, { incident, user, resource }: FactSubject): Fact<IncidentFact> {
@@ -89,6 +125,7 @@ function incidentFact(catalogue: Catalogue, { incident, user, resource }: FactSu
       'none',
     );
   }
+  const isManual = incident.source === MANUAL;
   return known(
     {
       id: incident.id,
@@ -97,32 +134,25 @@ function incidentFact(catalogue: Catalogue, { incident, user, resource }: FactSu
       service: incident.service,
       source: incident.source,
       declaredBy: incident.declaredBy,
-      byBeneficiary: incident.declaredBy === user,
-      matchesResource: incident.service === resource?.service,
-      trusted: incident.source === 'manual' || (catalogue.sources.get(incident.source)?.trusted ?? false),
-      confirmed: true,
+      byBeneficiary: mayHaveDeclared(catalogue, incident, user),
+      matchesResource: incident.service !== '' && incident.service === resource?.service,
+      trusted: isManual || (catalogue.sources.get(incident.source)?.trusted ?? false),
+      confirmed: isManual || incident.confirmedAt !== null,
     },
     incident.source,
   );
 }
 
-/** People on few schedules among many: found once per catalogue, not once per decision. */
-const membership = new WeakMap<Catalogue, Map<string, Schedule[]>>();
-
-function schedulesOf(catalogue: Catalogue, user: string): readonly Schedule[] {
-  let index = membership.get(catalogue);
-  if (!index) {
-    index = new Map();
-    for (const schedule of catalogue.schedules.values()) {
-      const people = new Set([
-        ...schedule.rotations.flatMap((rotation) => rotation.people),
-        ...schedule.overrides.map((override) => override.user),
-      ]);
-      for (const person of people) index.set(person, [...(index.get(person) ?? []), schedule]);
-    }
-    membership.set(catalogue, index);
-  }
-  return index.get(user) ?? [];
+/** Declared or reopened it; or a stranger did, at a source where this person is not mapped and so may be that stranger. */
+function mayHaveDeclared(
+  { people }: Catalogue,
+  { declaredBy, reopenedBy, source }: IncidentRow,
+  user: string,
+): boolean {
+  const openers = [declaredBy, reopenedBy ?? ''];
+  if (openers.includes(user)) return true;
+  const isStranger = openers.some((opener) => opener.startsWith(strangerOf(source, '')));
+  return isStranger && people.get(user)?.ids[source] === undefined;
 }
 
 export function viewFacts(facts: Facts): FactView[] {

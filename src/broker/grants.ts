@@ -1,89 +1,170 @@
+/** Opening what a settled request allows. */
+import type { Resource } from '../catalogue/types.ts';
 import { AppError } from '../protocol/errors.ts';
 import { createId } from '../protocol/ids.ts';
+import type { Target } from '../protocol/messages.ts';
 import { formatInstant } from '../protocol/time.ts';
 import type { GrantRow, RequestRow } from '../store/rows.ts';
 import type { Tx } from '../store/store.ts';
 import type { Actor, AuditLog } from './audit-log.ts';
+import type { RecordedShift } from './facts.ts';
 import type { Rules } from './rules.ts';
+import { activeWindow, nextLook } from './windows.ts';
+
+export interface OpenBy {
+  via: GrantRow['via'];
+  durationSeconds: number;
+  actor: Actor;
+  /** The shift that a target's decision rested on; undefined where it rested on none, or on one without an end. */
+  shiftOf: (target: Target) => RecordedShift | undefined;
+  /** Opened by itself, by this rule: the window begins when it is used first, before this instant (milliseconds). */
+  ready?: { rule: string; until: number } | undefined;
+}
 
 /**
- * Opens what a settled request allows; the window starts now, not when it was asked. What is held already stays as it is and
- * gains the incident.
+ * The window starts now, not when it was asked (or when it is used first, if it is opened by itself). What is held already
+ * stays as it is and gains the incident; what is ready begins.
  */
 export async function openGrants(
   tx: Tx,
   { catalogue }: Rules,
   log: AuditLog,
   request: RequestRow,
-  how: { via: GrantRow['via']; durationSeconds: number; actor: Actor },
+  how: OpenBy,
 ): Promise<void> {
   const nowMs = await tx.now();
-  for (const { resource: name, role } of request.targets as unknown as {
-    resource: string;
-    role: string;
-  }[]) {
+  for (const target of request.targets as unknown as Target[]) {
+    const { resource: name, role } = target;
     const resource = catalogue.resources.get(name);
     if (!resource?.roles.includes(role))
       throw new AppError('ended', `${name}:${role} has left the catalogue`);
     await tx.lockTarget(request.user, name, role);
-    const [held] = await tx.grants({
-      user: request.user,
-      resource: name,
-      role,
-      states: ['active'],
-      limit: 1,
-    });
-    if (held && held.endsAt > nowMs) {
-      if (request.incident !== null) await tx.addIncident(held.id, request.incident);
-      await log.record(tx, {
-        event: 'grant.reused',
-        actor: how.actor,
-        subject: { grant: held.id, request: request.id, user: request.user, resource: name },
-        data: { incident: request.incident },
-      });
+    const held = await heldGrant(tx, request.user, target, nowMs);
+    if (held) {
+      await reuse(tx, log, request, held, resource, how);
       continue;
     }
-    const hardEndsAt = nowMs + resource.session.maxSeconds * 1000;
-    const grant: GrantRow = {
-      id: createId('gr', nowMs),
-      requestId: request.id,
-      user: request.user,
-      resource: name,
-      role,
-      state: 'active',
-      via: how.via,
-      rule: null,
-      startsAt: nowMs,
-      endsAt: Math.min(nowMs + how.durationSeconds * 1000, hardEndsAt),
-      hardEndsAt,
-      extensions: 0,
-      shiftSchedule: null,
-      shiftLevel: null,
-      shiftEndsAt: null,
-      graceEndsAt: null,
-      graceCause: null,
-      endCause: null,
-      endedAt: null,
-    };
+    const grant = draft(request, target, resource, how, nowMs);
     await tx.insertGrant(grant, request.incident === null ? [] : [request.incident]);
-    await tx.insertJob({
-      id: createId('job', nowMs),
-      kind: 'end-grant',
-      subject: grant.id,
-      dueAt: grant.endsAt,
-    });
+    await lookAgain(tx, grant, nowMs);
     await log.record(tx, {
-      event: 'grant.created',
+      event: how.ready ? 'grant.ready' : 'grant.created',
       actor: how.actor,
       subject: { grant: grant.id, request: request.id, user: request.user, resource: name },
       data: {
         role,
         via: how.via,
+        rule: grant.rule,
         incident: request.incident,
         startsAt: formatInstant(grant.startsAt),
         endsAt: formatInstant(grant.endsAt),
-        hardEndsAt: formatInstant(hardEndsAt),
+        hardEndsAt: formatInstant(grant.hardEndsAt),
       },
     });
   }
+}
+
+/** Ready or active, and not over. */
+export async function heldGrant(
+  tx: Tx,
+  user: string,
+  { resource, role }: Target,
+  nowMs: number,
+): Promise<GrantRow | undefined> {
+  const [held] = await tx.grants({ user, resource, role, states: ['ready', 'active'], limit: 1 });
+  return held && held.endsAt > nowMs ? held : undefined;
+}
+
+/** The window of something ready begins: at its first credential, or when it is asked for. */
+export async function activate(
+  tx: Tx,
+  log: AuditLog,
+  grant: GrantRow,
+  resource: Resource,
+  actor: Actor,
+  durationSeconds = resource.session.defaultSeconds,
+): Promise<GrantRow> {
+  const nowMs = await tx.now();
+  const window = activeWindow(nowMs, durationSeconds, resource.session.maxSeconds, grant.hardEndsAt);
+  await tx.updateGrant(grant.id, { state: 'active', ...window });
+  const active: GrantRow = { ...grant, state: 'active', ...window };
+  await lookAgain(tx, active, nowMs);
+  await log.record(tx, {
+    event: 'grant.activated',
+    actor,
+    subject: { grant: grant.id, user: grant.user, resource: grant.resource },
+    data: { endsAt: formatInstant(window.endsAt), hardEndsAt: formatInstant(window.hardEndsAt) },
+  });
+  return active;
+}
+
+/** Puts the grant's timer to the next moment at which something may have to happen to it. */
+export async function lookAgain(tx: Tx, grant: GrantRow, nowMs: number): Promise<void> {
+  const dueAt = nextLook(grant, nowMs);
+  await tx.insertJob({ id: createId('job', nowMs), kind: 'end-grant', subject: grant.id, dueAt });
+}
+
+async function reuse(
+  tx: Tx,
+  log: AuditLog,
+  request: RequestRow,
+  held: GrantRow,
+  resource: Resource,
+  how: OpenBy,
+): Promise<void> {
+  if (request.incident !== null) {
+    await tx.addIncident(held.id, request.incident);
+    // What it was for may be over; what it is for now is not, and binds it from here on.
+    if (held.graceEndsAt !== null) {
+      const shift = how.shiftOf({ resource: held.resource, role: held.role });
+      await tx.updateGrant(held.id, { graceEndsAt: null, graceCause: null, ...shiftColumns(shift) });
+    }
+  }
+  await log.record(tx, {
+    event: 'grant.reused',
+    actor: how.actor,
+    subject: { grant: held.id, request: request.id, user: request.user, resource: held.resource },
+    data: { incident: request.incident },
+  });
+  if (held.state === 'ready' && how.ready === undefined)
+    await activate(tx, log, held, resource, how.actor, how.durationSeconds);
+}
+
+function draft(
+  request: RequestRow,
+  target: Target,
+  resource: Resource,
+  how: OpenBy,
+  nowMs: number,
+): GrantRow {
+  const window = how.ready
+    ? { startsAt: nowMs, endsAt: how.ready.until, hardEndsAt: how.ready.until }
+    : activeWindow(nowMs, how.durationSeconds, resource.session.maxSeconds, Number.POSITIVE_INFINITY);
+  return {
+    id: createId('gr', nowMs),
+    requestId: request.id,
+    user: request.user,
+    resource: target.resource,
+    role: target.role,
+    state: how.ready ? 'ready' : 'active',
+    via: how.via,
+    rule: how.ready?.rule ?? null,
+    ...window,
+    extensions: 0,
+    ...shiftColumns(how.shiftOf(target)),
+    graceEndsAt: null,
+    graceCause: null,
+    endCause: null,
+    endedAt: null,
+  };
+}
+
+export function shiftColumns(
+  shift: RecordedShift | undefined,
+): Pick<GrantRow, 'shiftSchedule' | 'shiftLevel' | 'shiftEndsAt'> {
+  return {
+    shiftSchedule: shift?.schedule ?? null,
+    shiftLevel: shift?.level ?? null,
+    shiftEndsAt: shift?.endsAtMs ?? null,
+  };
 }

@@ -11,6 +11,7 @@ import { AppError } from '../protocol/errors.ts';
 import { type BrokerConfig, parseBrokerConfig } from './config.ts';
 import { readSecretFile } from './keys.ts';
 import type { Rules } from './rules.ts';
+import { createShiftBook } from './shift-book.ts';
 
 export const CONFIG_FILE = 'broker.yaml';
 
@@ -37,7 +38,10 @@ export async function loadRules(
   const all = [...findings, ...loaded.findings];
   const broken = all.some(({ severity }) => severity === 'error');
   return {
-    rules: loaded.policy && !broken ? { catalogue, policy: loaded.policy } : undefined,
+    rules:
+      loaded.policy && !broken
+        ? { catalogue, policy: loaded.policy, shifts: createShiftBook(catalogue) }
+        : undefined,
     findings: all,
   };
 }

@@ -10,6 +10,7 @@ export interface Metrics {
   authentication: Counter<'reason'>;
   credentials: Counter<'kind' | 'outcome'>;
   reloads: Counter<'outcome'>;
+  deliveries: Counter<'source' | 'outcome'>;
 }
 
 export function createMetrics(store: Store): Metrics {
@@ -36,6 +37,31 @@ export function createMetrics(store: Store): Metrics {
       for (const { kind, oldestDueAt } of await store.read((tx) => tx.countJobs())) {
         this.set({ kind }, Math.max(0, (now - oldestDueAt) / 1000));
       }
+    },
+  });
+  new Gauge({
+    name: 'oncall_source_age_seconds',
+    help: 'How long ago an outside system last answered, by what it was asked for',
+    labelNames: ['source', 'subject'],
+    registers,
+    async collect() {
+      this.reset();
+      const now = await store.now();
+      for (const { source, subject, succeededAt } of await store.read((tx) => tx.polls())) {
+        this.set({ source, subject }, succeededAt === null ? Number.NaN : (now - succeededAt) / 1000);
+      }
+    },
+  });
+  new Gauge({
+    name: 'oncall_notices_waiting',
+    help: 'Notices that have not been taken over yet, by channel',
+    labelNames: ['channel'],
+    registers,
+    async collect() {
+      this.reset();
+      const now = await store.now();
+      for (const { channel, waiting } of await store.read((tx) => tx.countNotices(now)))
+        this.set({ channel }, waiting);
     },
   });
   return {
@@ -69,6 +95,12 @@ export function createMetrics(store: Store): Metrics {
       name: 'oncall_credentials_total',
       help: 'Credentials by kind and outcome of issuing',
       labelNames: ['kind', 'outcome'],
+      registers,
+    }),
+    deliveries: new Counter({
+      name: 'oncall_webhook_deliveries_total',
+      help: 'Genuine webhook deliveries, by source; repeated ones were taken before',
+      labelNames: ['source', 'outcome'],
       registers,
     }),
     reloads: new Counter({

@@ -1,10 +1,15 @@
 import type { Approvals } from './approvals.ts';
 import type { Changes } from './changes.ts';
 import type { Credentials } from './credentials.ts';
+import type { Deliveries } from './deliveries.ts';
 import type { Devices } from './devices.ts';
 import type { Endings } from './endings.ts';
+import type { EventHub } from './event-hub.ts';
+import type { Incidents } from './incidents.ts';
 import type { Metrics } from './metrics.ts';
+import type { Outbox } from './outbox.ts';
 import type { Requests } from './requests.ts';
+import type { Reviews } from './reviews.ts';
 
 /** What the routes lead to. */
 export interface Modules {
@@ -13,6 +18,11 @@ export interface Modules {
   credentials: Credentials;
   endings: Endings;
   devices: Devices;
+  incidents: Incidents;
+  deliveries: Deliveries;
+  reviews: Reviews;
+  outbox: Outbox;
+  events: EventHub;
   changes: Changes;
   metrics: Metrics;
 }

@@ -7,15 +7,16 @@ import type { Rules } from './rules.ts';
 
 /** Every administrative verb is a Cedar action: default deny. Throws `forbidden` with the rules' words. */
 export async function requirePermission(
-  { catalogue, policy }: Rules,
+  rules: Rules,
   caller: Caller,
   tx: ReadTx,
   action: AdminAction,
   about?: AdminQuestion['about'],
 ): Promise<void> {
+  const { catalogue, policy } = rules;
   const nowMs = await tx.now();
   const resource = about?.resource === undefined ? undefined : catalogue.resources.get(about.resource);
-  const facts = gatherFacts(catalogue, {
+  const facts = gatherFacts(rules, {
     user: caller.person.id,
     device: caller.device,
     resource,

@@ -7,7 +7,7 @@ const MOST_AT_ONCE = 10_000;
 
 /** Ends what the new catalogue no longer knows: a person, a resource or a role that is gone loses its grants. */
 export async function endWhatLeft(tx: Tx, catalogue: Catalogue, endings: Endings): Promise<void> {
-  for (const grant of await tx.grants({ states: ['active'], limit: MOST_AT_ONCE })) {
+  for (const grant of await tx.grants({ states: ['ready', 'active'], limit: MOST_AT_ONCE })) {
     const resource = catalogue.resources.get(grant.resource);
     const cause = !catalogue.people.has(grant.user)
       ? 'the person has left the catalogue'
@@ -15,7 +15,7 @@ export async function endWhatLeft(tx: Tx, catalogue: Catalogue, endings: Endings
         ? 'the resource or role has left the catalogue'
         : undefined;
     const held = cause === undefined ? undefined : await tx.lockGrant(grant.id);
-    if (cause !== undefined && held?.state === 'active')
+    if (cause !== undefined && held && held.state !== 'ended')
       await endings.endGrant(tx, held, { cause, actor: BROKER });
   }
 }

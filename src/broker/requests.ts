@@ -7,12 +7,25 @@ import type { AuditRow, RequestRow } from '../store/rows.ts';
 import type { ReadTx, Tx } from '../store/store.ts';
 import { type AuditLog, BROKER } from './audit-log.ts';
 import { actorOf, type Caller } from './caller.ts';
-import { type Asked, decide, digestOf, overallEffect, recordDecision, resolveAsked } from './decisions.ts';
+import {
+  type Asked,
+  decide,
+  digestOf,
+  overallEffect,
+  recordDecision,
+  resolveAsked,
+  shiftsOf,
+} from './decisions.ts';
 import { openGrants } from './grants.ts';
-import { approversOf, type CurrentRules } from './rules.ts';
+import { lockRequest } from './request-lock.ts';
+import type { CurrentRules } from './rules.ts';
+import type { Settlements } from './settlements.ts';
+import { isHopeless } from './stage-progress.ts';
+import type { Stages } from './stages.ts';
 import { viewRequest } from './views.ts';
 
 const MAX_PENDING = 50;
+const MOST_PENDING = 5000;
 /** What was refused or granted at once has nothing left to expire. */
 const DEFAULT_EXPIRES_SECONDS = 3600;
 
@@ -24,15 +37,16 @@ export interface Requests {
   cancel(tx: Tx, caller: Caller, id: string): Promise<{ ref: string; audit: AuditRow }>;
   /** The timer of a pending request. */
   expire(tx: Tx, id: string): Promise<void>;
+  /** What waits for an incident that is over waits no longer. */
+  incidentResolved(tx: Tx, incident: string): Promise<void>;
 }
 
-/** Whoever settles a request holds it: two brokers that answer it at once would both read it as pending. */
-export async function lockRequest(tx: Tx, id: string): Promise<RequestRow | undefined> {
-  await tx.lockTarget('', 'request', id);
-  return tx.request(id);
-}
-
-export function createRequests(rules: CurrentRules, log: AuditLog): Requests {
+export function createRequests(
+  rules: CurrentRules,
+  log: AuditLog,
+  stages: Stages,
+  settlements: Settlements,
+): Requests {
   function draft(
     asked: Asked,
     decision: Json,
@@ -57,8 +71,9 @@ export function createRequests(rules: CurrentRules, log: AuditLog): Requests {
     const state = effect === 'grant' ? 'granted' : effect === 'ask' ? 'pending' : 'denied';
     return {
       ...request,
+      bundle: asked.bundle ?? null,
+      origin: null,
       state,
-      bundle: null,
       digest: digestOf(request),
       decision,
       chains,
@@ -78,12 +93,12 @@ export function createRequests(rules: CurrentRules, log: AuditLog): Requests {
     const chains =
       effect === 'ask' ? [...new Set(decided.flatMap(({ decision }) => decision.chains))].sort() : [];
     const request = draft(asked, recordDecision(current, decided), effect, chains, nowMs);
-    return { request, asked, nowMs };
+    return { request, decided, nowMs };
   }
 
   return {
     async ask(tx, caller, body) {
-      const { request, nowMs } = await consider(tx, caller, body);
+      const { request, decided, nowMs } = await consider(tx, caller, body);
       if (request.state === 'pending') {
         await refuseHopeless(tx, request);
         const waiting = await findSame(tx, request);
@@ -109,6 +124,7 @@ export function createRequests(rules: CurrentRules, log: AuditLog): Requests {
           via: 'policy',
           durationSeconds: request.durationSeconds,
           actor: BROKER,
+          shiftOf: shiftsOf(rules(), request.user, decided, nowMs),
         });
       }
       if (request.state === 'pending') {
@@ -118,6 +134,7 @@ export function createRequests(rules: CurrentRules, log: AuditLog): Requests {
           subject: request.id,
           dueAt: request.expiresAt,
         });
+        await stages.begin(tx, request);
       }
       return { ref: request.id, audit };
     },
@@ -148,26 +165,30 @@ export function createRequests(rules: CurrentRules, log: AuditLog): Requests {
     async expire(tx, id) {
       const request = await lockRequest(tx, id);
       if (request?.state !== 'pending') return;
-      const nowMs = await tx.now();
-      await tx.settleRequest(id, { state: 'expired', decidedAt: nowMs, outcome: 'nobody answered in time' });
-      await log.record(tx, {
+      await settlements.end(tx, request, {
+        state: 'expired',
+        outcome: 'nobody answered in time',
         event: 'request.expired',
-        actor: BROKER,
-        subject: { request: id, user: request.user },
-        data: { answers: canonicalJson((await tx.approvals(id)) as unknown as Json) },
       });
+    },
+
+    async incidentResolved(tx, incident) {
+      for (const { id } of await tx.requests({ state: 'pending', limit: MOST_PENDING })) {
+        const request = await lockRequest(tx, id);
+        if (request?.state !== 'pending' || request.incident !== incident) continue;
+        const outcome = `incident ${incident} is resolved`;
+        await settlements.end(tx, request, { state: 'denied', outcome, event: 'request.denied' });
+      }
     },
   };
 
   /** A request that nobody could answer must not wait, and one person's pile of them must not grow without bound. */
   async function refuseHopeless(tx: ReadTx, request: RequestRow): Promise<void> {
-    const { catalogue } = rules();
-    for (const chain of request.chains as string[]) {
-      if (approversOf(catalogue, chain, request.user).length === 0) {
-        throw new AppError('denied', `nobody but you could approve this on the chain '${chain}'`, {
-          hint: 'oncall explain shows what would be granted without approval',
-        });
-      }
+    if (isHopeless(rules(), request, request.createdAt)) {
+      const chains = (request.chains as string[]).join(', ');
+      throw new AppError('denied', `nobody but you could approve this on ${chains}`, {
+        hint: 'oncall explain shows what would be granted without approval',
+      });
     }
     const pending = await tx.requests({ user: request.user, state: 'pending', limit: MAX_PENDING });
     if (pending.length >= MAX_PENDING) {

@@ -6,13 +6,14 @@ import type { ReadTx, Tx } from '../store/store.ts';
 import type { AuditLog } from './audit-log.ts';
 import { actorOf, type Caller } from './caller.ts';
 import type { Endings } from './endings.ts';
+import { findIncident } from './incident-refs.ts';
 
 const MOST_AT_ONCE = 5000;
 
 /** The active grants that all given criteria hit; at least one criterion is needed. */
 export async function grantsHitBy(tx: ReadTx, body: Revoke): Promise<readonly GrantRow[]> {
-  const { grants: ids, user, resource, incident } = body;
-  if (!ids && !user && !resource && !incident) {
+  const { grants: ids, user, resource } = body;
+  if (!ids && !user && !resource && !body.incident) {
     throw new AppError('usage', 'say what to revoke', {
       hint: 'oncall revoke <grant> or --user, --resource, --incident',
     });
@@ -22,13 +23,16 @@ export async function grantsHitBy(tx: ReadTx, body: Revoke): Promise<readonly Gr
     const missing = ids.filter((_, at) => found[at] === undefined);
     if (missing.length > 0)
       throw new AppError('not_found', `there is no grant '${missing[0]}'`, { hint: 'oncall grants --all' });
-    return found.filter((grant): grant is GrantRow => grant?.state === 'active' && matches(grant, body));
+    return found.filter(
+      (grant): grant is GrantRow => grant !== undefined && grant.state !== 'ended' && matches(grant, body),
+    );
   }
+  const incident = body.incident === undefined ? undefined : (await findIncident(tx, body.incident)).id;
   return tx.grants({
     ...(user !== undefined && { user }),
     ...(resource !== undefined && { resource }),
     ...(incident !== undefined && { incident }),
-    states: ['active'],
+    states: ['ready', 'active'],
     limit: MOST_AT_ONCE,
   });
 }
@@ -60,7 +64,7 @@ export async function revokeGrants(
   });
   for (const { id } of hit) {
     const grant = await tx.lockGrant(id);
-    if (grant?.state !== 'active') continue;
+    if (!grant || grant.state === 'ended') continue;
     await endings.endGrant(tx, grant, {
       cause: `revoked by ${caller.person.id}`,
       actor: actorOf(caller),

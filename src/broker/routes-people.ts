@@ -4,17 +4,26 @@ import { AppError } from '../protocol/errors.ts';
 import * as m from '../protocol/messages.ts';
 import type { ReadTx } from '../store/store.ts';
 import { actorOf } from './caller.ts';
-import { findIncident } from './decisions.ts';
-import { declareIncident, resolveIncident } from './incidents.ts';
+import { findIncident } from './incident-refs.ts';
 import { requirePermission } from './permissions.ts';
+import { viewReview } from './reviews.ts';
 import { Empty, LIST, type RouteContext } from './route-context.ts';
-import { viewDevice, viewGrant, viewIncident, viewMe, viewRequest, viewResources } from './views.ts';
+import {
+  viewBundles,
+  viewDevice,
+  viewGrant,
+  viewIncident,
+  viewMe,
+  viewRequest,
+  viewResources,
+} from './views.ts';
+import { warningsFor } from './warnings.ts';
 
 /** An invitation for one's own next device. */
 const OWN_DEVICE_SECONDS = 600;
 
 export function registerPeopleRoutes(context: RouteContext): void {
-  const { read, change, store, rules, log, devices, approvals } = context;
+  const { read, change, store, rules, devices, approvals, incidents, reviews, outbox } = context;
 
   read('/v1/me', { result: m.Me }, (caller) =>
     store.read((tx) => viewMe(tx, rules(), caller.person, caller.device)),
@@ -24,22 +33,26 @@ export function registerPeopleRoutes(context: RouteContext): void {
     store.read(async (tx) => {
       const current = rules();
       const user = caller.person.id;
-      const grants = await tx.grants({ user, states: ['active'], limit: LIST });
+      const grants = await tx.grants({ user, states: ['ready', 'active'], limit: LIST });
       const pending = await tx.requests({ user, state: 'pending', limit: LIST });
-      const incidents = await tx.incidents({ state: 'open', limit: LIST });
+      const open = await tx.incidents({ state: 'open', limit: LIST });
+      const nowMs = await tx.now();
       const waiting = await approvals.waitingFor(tx, user);
       return {
         me: await viewMe(tx, current, caller.person, caller.device),
         grants: await Promise.all(grants.map((grant) => viewGrant(tx, current, grant))),
         pending: await Promise.all(pending.map((request) => viewRequest(tx, current, request))),
-        incidents: incidents.map(viewIncident),
+        incidents: open.map(viewIncident),
         approvals: await Promise.all(waiting.map((request) => viewRequest(tx, current, request))),
+        reviews: (await reviews.concerning(tx, user)).map((row) => viewReview(row, nowMs)),
+        warnings: await warningsFor(tx, current, outbox, user),
       };
     }),
   );
 
   read('/v1/resources', { result: m.ResourceList }, async () => ({
     resources: viewResources(rules().catalogue),
+    bundles: viewBundles(rules().catalogue),
   }));
 
   const UserQuery = Type.Object({ user: Type.Optional(m.Name) }, { additionalProperties: false });
@@ -118,7 +131,7 @@ export function registerPeopleRoutes(context: RouteContext): void {
     { body: m.DeclareIncident, result: m.IncidentView },
     async (tx, caller, body) => {
       await requirePermission(rules(), caller, tx, 'declare-incident');
-      return declareIncident(tx, rules, log, caller, body);
+      return incidents.declare(tx, caller, body);
     },
     { result: showIncident },
   );
@@ -128,7 +141,17 @@ export function registerPeopleRoutes(context: RouteContext): void {
     { body: Empty, result: m.IncidentView },
     async (tx, caller, _body, { params }) => {
       await requirePermission(rules(), caller, tx, 'resolve-incident');
-      return resolveIncident(tx, log, caller, params.id ?? '');
+      return incidents.resolve(tx, caller, params.id ?? '');
+    },
+    { result: showIncident },
+  );
+
+  change(
+    '/v1/incidents/:id/reopen',
+    { body: Empty, result: m.IncidentView },
+    async (tx, caller, _body, { params }) => {
+      await requirePermission(rules(), caller, tx, 'declare-incident');
+      return incidents.reopen(tx, caller, params.id ?? '');
     },
     { result: showIncident },
   );

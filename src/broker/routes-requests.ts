@@ -7,7 +7,7 @@ import type { ReadTx } from '../store/store.ts';
 import type { Caller } from './caller.ts';
 import { explain } from './explanations.ts';
 import { Empty, LIST, type RouteContext } from './route-context.ts';
-import { approversOf } from './rules.ts';
+import { concerns } from './stage-progress.ts';
 import { viewRequest } from './views.ts';
 
 const MAX_WAIT_SECONDS = 30;
@@ -24,11 +24,7 @@ export function registerRequestRoutes(context: RouteContext): void {
   /** A request that one made or could answer; nobody else learns that it exists. */
   async function visible(tx: ReadTx, caller: Caller, id: string): Promise<RequestRow> {
     const request = await tx.request(id);
-    const me = caller.person.id;
-    const isApprover = (request?.chains as string[] | undefined)?.some((chain) =>
-      approversOf(rules().catalogue, chain, request?.user ?? '').includes(me),
-    );
-    if (!request || !(request.user === me || isApprover)) {
+    if (!request || !(await concerns(tx, rules(), request, caller.person.id, await tx.now()))) {
       throw new AppError('not_found', `there is no request '${id}' of yours`, { hint: 'oncall status' });
     }
     return request;

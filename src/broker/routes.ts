@@ -3,9 +3,12 @@ import { createEndpoints, type EndpointDeps } from './endpoint.ts';
 import type { Modules } from './modules.ts';
 import type { RouteContext } from './route-context.ts';
 import { registerAuditRoutes } from './routes-audit.ts';
+import { registerEventRoutes } from './routes-events.ts';
 import { registerGrantRoutes } from './routes-grants.ts';
 import { registerPeopleRoutes } from './routes-people.ts';
 import { registerRequestRoutes } from './routes-requests.ts';
+import { registerReviewRoutes } from './routes-reviews.ts';
+import { registerWebhookRoutes } from './routes-webhooks.ts';
 
 export function registerRoutes(deps: EndpointDeps, modules: Modules): void {
   const context: RouteContext = { ...deps, ...modules, ...createEndpoints(deps) };
@@ -13,4 +16,7 @@ export function registerRoutes(deps: EndpointDeps, modules: Modules): void {
   registerRequestRoutes(context);
   registerGrantRoutes(context);
   registerAuditRoutes(context);
+  registerEventRoutes(context);
+  registerReviewRoutes(context);
+  registerWebhookRoutes(context);
 }

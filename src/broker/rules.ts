@@ -2,11 +2,16 @@ import type { Catalogue, Resource } from '../catalogue/types.ts';
 import type { Policy } from '../policy/policy.ts';
 import { AppError } from '../protocol/errors.ts';
 import type { TargetRef } from '../protocol/names.ts';
+import type { ShiftBook } from './shift-book.ts';
 
-/** What is in force: one catalogue and the policy that was validated against it. Replaced as one on reload. */
+/**
+ * What is in force: one catalogue, the policy that was validated against it, and who is on call by them. Replaced as one on
+ * reload; the book alone learns in between.
+ */
 export interface Rules {
   readonly catalogue: Catalogue;
   readonly policy: Policy;
+  readonly shifts: ShiftBook;
 }
 
 export type CurrentRules = () => Rules;
@@ -27,18 +32,4 @@ export function resolveTarget(
     });
   }
   return { resource, target: { resource: resource.id, role } };
-}
-
-/** Who may answer on a chain, the requester left out: the people that it names, and the members of its groups. */
-export function approversOf(catalogue: Catalogue, chainId: string, requester: string): readonly string[] {
-  const stages = catalogue.chains.get(chainId)?.stages ?? [];
-  const people = stages
-    .flatMap(({ parties }) => parties.flatMap(({ approvers }) => approvers))
-    .flatMap((approver) => {
-      if (approver.kind === 'person') return [approver.id];
-      if (approver.kind !== 'group') return [];
-      const members = [...catalogue.people.values()].filter(({ groups }) => groups.includes(approver.id));
-      return members.map(({ id }) => id);
-    });
-  return [...new Set(people)].filter((id) => id !== requester);
 }

@@ -1,38 +1,54 @@
 import type { AccessAction } from '../policy/policy.ts';
 import { AppError } from '../protocol/errors.ts';
-import type { DeviceRow, GrantRow } from '../store/rows.ts';
+import type { DeviceRow, GrantRow, IncidentRow } from '../store/rows.ts';
 import type { ReadTx } from '../store/store.ts';
-import { gatherFacts } from './facts.ts';
+import { gatherFacts, type RecordedShift } from './facts.ts';
 import type { Rules } from './rules.ts';
 
 /**
- * A fresh decision about what is held already. Several incidents may hold a grant open: one that suffices is enough. Throws
- * `ended` when the resource or role has left the catalogue.
+ * A fresh decision about what is held already. Several incidents may hold a grant open: one that suffices is enough. While a
+ * grace period runs, a renewal sees what it was opened for as still going on. Throws `ended` when the resource or role has
+ * left the catalogue.
  */
 export async function decideStanding(
   tx: ReadTx,
-  { catalogue, policy }: Rules,
-  action: Extract<AccessAction, 'renew' | 'extend'>,
+  rules: Rules,
+  action: Exclude<AccessAction, 'break-glass'>,
   grant: GrantRow,
-  device: DeviceRow,
+  device: DeviceRow | undefined,
   durationSeconds: number,
 ): Promise<{ allowed: boolean; because: string | undefined }> {
+  const { catalogue, policy } = rules;
   const resource = catalogue.resources.get(grant.resource);
   if (!resource?.roles.includes(grant.role)) {
     throw new AppError('ended', `${grant.resource}:${grant.role} has left the catalogue`);
   }
   const nowMs = await tx.now();
-  const incidents = await Promise.all((await tx.incidentsOf(grant.id)).map((id) => tx.incident(id)));
+  const inGrace = action === 'renew' && grant.graceEndsAt !== null && grant.graceEndsAt > nowMs;
+  const recorded = recordedShift(grant, inGrace);
+  const incidents = await incidentsOf(tx, grant.id, inGrace);
   const answers = (incidents.length > 0 ? incidents : [undefined]).map((incident) =>
     policy.isAllowed(action, {
       user: grant.user,
       target: { resource: grant.resource, role: grant.role },
       durationSeconds,
       hasReason: true,
-      facts: gatherFacts(catalogue, { user: grant.user, device, resource, incident, nowMs }),
+      facts: gatherFacts(rules, { user: grant.user, device, resource, incident, recorded, nowMs }),
       nowMs,
     }),
   );
-  const [because] = answers.flatMap(({ rules }) => rules.map((rule) => rule.because ?? rule.id));
+  const [because] = answers.flatMap((answer) => answer.rules.map((rule) => rule.because ?? rule.id));
   return { allowed: answers.some(({ allowed }) => allowed), because };
+}
+
+async function incidentsOf(tx: ReadTx, grantId: string, asOpen: boolean): Promise<IncidentRow[]> {
+  const rows = await Promise.all((await tx.incidentsOf(grantId)).map((id) => tx.incident(id)));
+  const known = rows.filter((row) => row !== undefined);
+  return asOpen ? known.map((row) => ({ ...row, state: 'open' as const })) : known;
+}
+
+function recordedShift(grant: GrantRow, isForced: boolean): RecordedShift | undefined {
+  const { shiftSchedule: schedule, shiftLevel: level, shiftEndsAt, graceEndsAt } = grant;
+  if (schedule === null || level === null) return undefined;
+  return { schedule, level, endsAtMs: isForced ? graceEndsAt : shiftEndsAt, isForced };
 }

@@ -2,6 +2,7 @@
 import type { Catalogue, Person } from '../catalogue/types.ts';
 import type { Proof } from '../issuers/issuer.ts';
 import type {
+  BundleView,
   DeviceView,
   GrantView,
   IncidentView,
@@ -14,8 +15,8 @@ import { formatInstant } from '../protocol/time.ts';
 import type { CredentialRow, DeviceRow, GrantRow, IncidentRow, RequestRow } from '../store/rows.ts';
 import type { ReadTx } from '../store/store.ts';
 import { viewDecision } from './decisions.ts';
-import { shiftsOf } from './facts.ts';
 import type { Rules } from './rules.ts';
+import { waitingOf } from './stage-progress.ts';
 
 export function viewDevice(row: DeviceRow, currentId?: string): DeviceView {
   return {
@@ -31,7 +32,7 @@ export function viewDevice(row: DeviceRow, currentId?: string): DeviceView {
 }
 
 export function viewIncident(row: IncidentRow): IncidentView {
-  const { id, source, state, priority, service, title, declaredBy } = row;
+  const { id, source, state, priority, service, title, declaredBy, url } = row;
   return {
     id,
     source,
@@ -40,9 +41,20 @@ export function viewIncident(row: IncidentRow): IncidentView {
     service,
     title,
     declaredBy,
+    assignees: row.assignees as string[],
+    url,
     startedAt: formatInstant(row.startedAt),
+    confirmedAt: instantOrNull(row.confirmedAt),
     resolvedAt: instantOrNull(row.resolvedAt),
   };
+}
+
+export function viewBundles(catalogue: Catalogue): BundleView[] {
+  return [...catalogue.bundles.values()].map(({ id, description, targets }) => ({
+    name: id,
+    description: description ?? null,
+    targets: targets.map(({ resource, role }) => ({ resource, role })),
+  }));
 }
 
 export function viewResources(catalogue: Catalogue): ResourceView[] {
@@ -69,7 +81,7 @@ export async function viewMe(tx: ReadTx, rules: Rules, person: Person, device: D
     groups: [...person.groups],
     manager: person.manager ?? null,
     device: viewDevice(device, device.id),
-    shifts: shiftsOf(rules.catalogue, person.id, nowMs).map(({ schedule, level, startsAtMs, endsAtMs }) => ({
+    shifts: rules.shifts.shiftsOf(person.id, nowMs).map(({ schedule, level, startsAtMs, endsAtMs }) => ({
       schedule,
       level,
       startsAt: formatInstant(startsAtMs),
@@ -112,11 +124,14 @@ export async function viewGrant(tx: ReadTx, rules: Rules, grant: GrantRow, held 
     kind,
     state: grant.state,
     via: grant.via,
+    rule: grant.rule,
     incidents: [...incidents],
     startsAt: formatInstant(grant.startsAt),
     endsAt: formatInstant(grant.endsAt),
     hardEndsAt: formatInstant(grant.hardEndsAt),
-    extensionsLeft: grant.state === 'active' ? extensionsLeft : 0,
+    graceEndsAt: instantOrNull(grant.graceEndsAt),
+    graceCause: grant.graceCause,
+    extensionsLeft: grant.state === 'ended' ? 0 : extensionsLeft,
     endCause: grant.endCause,
     endedAt: instantOrNull(grant.endedAt),
     held,
@@ -132,12 +147,14 @@ export async function viewGrant(tx: ReadTx, rules: Rules, grant: GrantRow, held 
 }
 
 export async function viewRequest(tx: ReadTx, rules: Rules, request: RequestRow): Promise<RequestView> {
+  const nowMs = await tx.now();
   const answers = await tx.approvals(request.id);
   const grants = request.state === 'granted' ? await grantsOf(tx, rules, request) : [];
   return {
     id: request.id,
     user: request.user,
     state: request.state,
+    bundle: request.bundle,
     incident: request.incident,
     reason: request.reason,
     durationSeconds: request.durationSeconds,
@@ -145,7 +162,7 @@ export async function viewRequest(tx: ReadTx, rules: Rules, request: RequestRow)
     createdAt: formatInstant(request.createdAt),
     expiresAt: formatInstant(request.expiresAt),
     outcome: request.outcome,
-    targets: viewDecision(rules, request),
+    targets: viewDecision(rules, request, nowMs),
     grants,
     answers: answers.map(({ approver, verdict, reason, at }) => ({
       approver,
@@ -153,6 +170,7 @@ export async function viewRequest(tx: ReadTx, rules: Rules, request: RequestRow)
       reason,
       at: formatInstant(at),
     })),
+    waiting: await waitingOf(tx, rules, request, nowMs),
   };
 }
 
@@ -163,7 +181,7 @@ async function grantsOf(tx: ReadTx, rules: Rules, request: RequestRow): Promise<
     const [made] = await tx.grants({ requestId: request.id, resource, role, limit: 1 });
     const [held] = made
       ? []
-      : await tx.grants({ user: request.user, resource, role, states: ['active'], limit: 1 });
+      : await tx.grants({ user: request.user, resource, role, states: ['ready', 'active'], limit: 1 });
     const grant = made ?? held;
     if (grant) views.push(await viewGrant(tx, rules, grant, !made));
   }

@@ -153,12 +153,23 @@ export const ResourceView = strict({
 });
 export type ResourceView = Static<typeof ResourceView>;
 
-export const ResourceList = strict({ resources: Type.Array(ResourceView) });
+/** A set of targets that one request opens together; typed where a resource is. */
+export const BundleView = strict({
+  name: PartName,
+  description: nullable(Type.String()),
+  targets: Type.Array(Target),
+});
+export type BundleView = Static<typeof BundleView>;
+
+export const ResourceList = strict({ resources: Type.Array(ResourceView), bundles: Type.Array(BundleView) });
 export type ResourceList = Static<typeof ResourceList>;
 
 // Incidents --------------------------------------------------------------------------------------------------------
 
 export const Priority = oneOf('P1', 'P2', 'P3', 'P4', 'P5');
+
+/** As people type it: an id, `#4711`, a pasted address. The broker finds out which incident is meant. */
+export const IncidentRef = Text(512);
 
 export const DeclareIncident = strict({
   id: Name,
@@ -176,7 +187,11 @@ export const IncidentView = strict({
   service: Name,
   title: Type.String(),
   declaredBy: Type.String(),
+  assignees: Type.Array(Name),
+  url: Type.String(),
   startedAt: Instant,
+  /** When the source's own API last vouched for it; null where only a webhook spoke. */
+  confirmedAt: nullable(Instant),
   resolvedAt: nullable(Instant),
 });
 export type IncidentView = Static<typeof IncidentView>;
@@ -186,12 +201,10 @@ export type IncidentList = Static<typeof IncidentList>;
 
 // Requests and decisions -------------------------------------------------------------------------------------------
 
+/** `resource` may be a bundle's name (then without a role); no target at all means the bundle of the incident. */
 export const AskRequest = strict({
-  targets: Type.Array(strict({ resource: PartName, role: Type.Optional(PartName) }), {
-    minItems: 1,
-    maxItems: 20,
-  }),
-  incident: Type.Optional(Name),
+  targets: Type.Array(strict({ resource: PartName, role: Type.Optional(PartName) }), { maxItems: 20 }),
+  incident: Type.Optional(IncidentRef),
   reason: Type.Optional(Text(500)),
   durationSeconds: Type.Optional(Seconds),
   dryRun: Type.Optional(Type.Boolean()),
@@ -211,6 +224,8 @@ export const FactView = strict({
   value: Type.Unknown(),
   source: Type.String(),
   ageSeconds: Type.Integer(),
+  /** Known, and too old to grant by: what rests on it is asked. */
+  demoted: Type.Optional(Type.Boolean()),
 });
 export type FactView = Static<typeof FactView>;
 
@@ -233,10 +248,15 @@ export const GrantView = strict({
   /** `ready`: opened by itself, free until the first credential begins its window; `endsAt` is until when. */
   state: oneOf('ready', 'active', 'ended'),
   via: Type.String(),
+  /** The automation rule that opened it. */
+  rule: nullable(Name),
   incidents: Type.Array(Name),
   startsAt: Instant,
   endsAt: Instant,
   hardEndsAt: Instant,
+  /** When it ends because what it was for is over, and what that was; null while that goes on. */
+  graceEndsAt: nullable(Instant),
+  graceCause: nullable(Type.String()),
   extensionsLeft: Type.Integer(),
   endCause: nullable(Type.String()),
   endedAt: nullable(Instant),
@@ -257,11 +277,38 @@ export const GrantView = strict({
 });
 export type GrantView = Static<typeof GrantView>;
 
+/** How a notice fares: taken over by a channel, on its way, given up, or no channel leads to this person. */
+export const Reach = oneOf('sent', 'sending', 'failed', 'none');
+export type Reach = Static<typeof Reach>;
+
+/** Where one chain of a pending request stands. */
+export const WaitingView = strict({
+  chain: Name,
+  /** From 1. */
+  stage: Type.Integer(),
+  stages: Type.Integer(),
+  asked: Type.Array(strict({ user: Name, reach: Reach })),
+  /** Yes answers that are still missing, by party, in words: `1 of group:leads`. */
+  missing: Type.Array(Type.String()),
+  /** What follows when nobody answers, and when; null where only the request's end does. */
+  next: nullable(
+    strict({
+      at: Instant,
+      what: oneOf('next', 'auto-override', 'deny'),
+      /** Who is asked then, as the catalogue says it. */
+      approvers: Type.Array(Type.String()),
+    }),
+  ),
+});
+export type WaitingView = Static<typeof WaitingView>;
+
 export const RequestView = strict({
   /** Empty for a dry run. */
   id: Type.String(),
   user: Name,
   state: oneOf('pending', 'granted', 'denied', 'cancelled', 'expired'),
+  /** The bundle it was asked as. */
+  bundle: nullable(Name),
   incident: nullable(Name),
   reason: nullable(Type.String()),
   durationSeconds: Seconds,
@@ -279,6 +326,8 @@ export const RequestView = strict({
       at: Instant,
     }),
   ),
+  /** One for each chain; empty once it is settled. */
+  waiting: Type.Array(WaitingView),
 });
 export type RequestView = Static<typeof RequestView>;
 
@@ -295,7 +344,7 @@ export type Deny = Static<typeof Deny>;
 export const Explain = strict({
   target: Type.Optional(strict({ resource: PartName, role: Type.Optional(PartName) })),
   requestId: Type.Optional(Text(32)),
-  incident: Type.Optional(Name),
+  incident: Type.Optional(IncidentRef),
   durationSeconds: Type.Optional(Seconds),
   hasReason: Type.Optional(Type.Boolean()),
 });
@@ -368,12 +417,38 @@ export const Revoke = strict({
   grants: Type.Optional(Type.Array(Text(32), { maxItems: 100 })),
   user: Type.Optional(Name),
   resource: Type.Optional(PartName),
-  incident: Type.Optional(Name),
+  incident: Type.Optional(IncidentRef),
   reason: Text(500),
   /** Only show whom it would hit. */
   dryRun: Type.Optional(Type.Boolean()),
 });
 export type Revoke = Static<typeof Revoke>;
+
+// Reviews ----------------------------------------------------------------------------------------------------------
+
+export const ReviewView = strict({
+  id: Type.String(),
+  kind: oneOf('override', 'break-glass'),
+  user: Name,
+  requestId: nullable(Type.String()),
+  grantId: nullable(Type.String()),
+  owners: Type.Array(Name),
+  openedAt: Instant,
+  dueAt: Instant,
+  overdue: Type.Boolean(),
+  state: oneOf('open', 'closed'),
+  outcome: nullable(oneOf('justified', 'drill', 'misuse')),
+  note: nullable(Type.String()),
+  closedBy: nullable(Name),
+  closedAt: nullable(Instant),
+});
+export type ReviewView = Static<typeof ReviewView>;
+
+export const ReviewList = strict({ reviews: Type.Array(ReviewView) });
+export type ReviewList = Static<typeof ReviewList>;
+
+export const CloseReview = strict({ outcome: oneOf('justified', 'drill', 'misuse'), note: Text(2000) });
+export type CloseReview = Static<typeof CloseReview>;
 
 /** Everything `status --refresh` shows, in one reply. */
 export const StatusReply = strict({
@@ -382,8 +457,25 @@ export const StatusReply = strict({
   pending: Type.Array(RequestView),
   incidents: Type.Array(IncidentView),
   approvals: Type.Array(RequestView),
+  /** Open ones that this person may close, and those about this person. */
+  reviews: Type.Array(ReviewView),
+  /** What does not work as it should, in words: a channel that is dead, a source that does not answer. */
+  warnings: Type.Array(Type.String()),
 });
 export type StatusReply = Static<typeof StatusReply>;
+
+// Events -----------------------------------------------------------------------------------------------------------
+
+/**
+ * One server-sent event of `GET /v1/events` (`id` is the position). It says that something happened, never what exactly: whoever
+ * cares asks. The first event of a stream is `hello`; `reset` means that too much was missed to be told: ask for everything.
+ */
+export const EventView = strict({
+  position: Type.Integer(),
+  event: Type.String(),
+  subject: Type.Record(Type.String(), Type.String()),
+});
+export type EventView = Static<typeof EventView>;
 
 // Audit ------------------------------------------------------------------------------------------------------------
 

@@ -49,6 +49,8 @@ export interface IncidentRow {
   /** `{ name: value }`. */
   labels: Json;
   startedAt: number;
+  /** When it was opened last, by our clock: one that is opened again offers access anew. */
+  openedAt: number;
   /** The source's time of the newest word about it: an older word changes nothing. */
   changedAt: number;
   /** When the source's API last vouched for it; null where only a webhook spoke. */
@@ -68,6 +70,8 @@ export interface RequestRow {
   targets: Json;
   /** What it was asked as, where that was a bundle's name. */
   bundle: string | null;
+  /** Automation rule, person and event that opened it by itself: unique. Null for what a person asked. */
+  origin: string | null;
   incident: string | null;
   reason: string | null;
   durationSeconds: number;

@@ -77,6 +77,7 @@ export interface ReadTx {
   }): Promise<readonly IncidentRow[]>;
 
   request(id: string): Promise<RequestRow | undefined>;
+  requestByOrigin(origin: string): Promise<RequestRow | undefined>;
   requests(filter: {
     user?: string;
     state?: RequestRow['state'];

@@ -104,7 +104,7 @@ describe('asking', () => {
     ['a window of no time', { ...DB, durationSeconds: 0 }, 'invalid_request'],
     ['a negative window', { ...DB, durationSeconds: -1 }, 'invalid_request'],
     ['a window of 999 days', { ...DB, durationSeconds: 999 * 86_400 }, 'invalid_request'],
-    ['no target', { targets: [] }, 'invalid_request'],
+    ['no target', { targets: [] }, 'usage'],
     ['a path for a name', { targets: [{ resource: '../db' }] }, 'invalid_request'],
     ['a name with a quote', { targets: [{ resource: "db'; drop" }] }, 'invalid_request'],
   ])('for %s is an error', async (_name, body, code) => {
@@ -199,11 +199,10 @@ describe('a request that people must answer', () => {
   it('opens nothing when the incident was resolved before the yes', async () => {
     const request = await pending();
     await dora.post(`/v1/incidents/${request.incident}/resolve`);
-    const { result } = await carla.post<RequestView>(`/v1/requests/${request.id}/approve`, {
-      digest: request.digest,
-    });
-    expect(result.state).toBe('denied');
-    expect(result.grants).toEqual([]);
+    const late = await carla.post(`/v1/requests/${request.id}/approve`, { digest: request.digest });
+    expect(late.error?.code).toBe('ended');
+    const { result } = await ana.get<RequestView>(`/v1/requests/${request.id}`);
+    expect(result).toMatchObject({ state: 'denied', grants: [] });
   });
 
   it('tells a waiting requester as soon as it is answered', async () => {

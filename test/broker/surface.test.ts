@@ -28,15 +28,17 @@ const OPEN = [
   'GET /v1/krl/ssh',
   'GET /v1/krl/ssh.sig',
   'POST /v1/enroll',
+  'POST /v1/webhooks/{source}',
 ];
 const SIGNED = [
   ...['me', 'status', 'resources', 'devices', 'incidents', 'incidents/{id}', 'requests/{id}', 'approvals'],
-  ...['grants', 'audit/checkpoint', 'audit/entries'],
+  ...['grants', 'audit/checkpoint', 'audit/entries', 'events', 'reviews'],
 ].map((path) => `GET /v1/${path}`);
 const CHANGING = [
   ...['devices/invite', 'devices/{id}/revoke', 'incidents', 'incidents/{id}/resolve', 'explain'],
   ...['requests', 'requests/dry-run', 'requests/{id}/approve', 'requests/{id}/deny', 'requests/{id}/cancel'],
   ...['grants/{id}/credentials', 'grants/{id}/extend', 'grants/{id}/release', 'revoke', 'revoke/dry-run'],
+  ...['incidents/{id}/reopen', 'reviews/{id}/close'],
 ].map((path) => `POST /v1/${path}`);
 
 let installation: Installation;

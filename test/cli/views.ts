@@ -50,10 +50,13 @@ export const grant: GrantView = {
   kind: 'postgres',
   state: 'active',
   via: 'policy',
+  rule: null,
   incidents: ['P1-123'],
   startsAt: '2026-01-05T02:14:00.000Z',
   endsAt: '2026-01-05T03:56:00.000Z',
   hardEndsAt: '2026-01-05T06:14:00.000Z',
+  graceEndsAt: null,
+  graceCause: null,
   extensionsLeft: 2,
   endCause: null,
   endedAt: null,
@@ -82,6 +85,7 @@ export const request: RequestView = {
   id: REQUEST_ID,
   user: 'alice',
   state: 'granted',
+  bundle: null,
   incident: 'P1-123',
   reason: null,
   durationSeconds: 7200,
@@ -100,6 +104,7 @@ export const request: RequestView = {
   ],
   grants: [grant],
   answers: [],
+  waiting: [],
 };
 
 export const pending: RequestView = {
@@ -132,7 +137,10 @@ export const incident: IncidentView = {
   service: 'orders',
   title: 'checkout fails',
   declaredBy: 'bob',
+  assignees: [],
+  url: '',
   startedAt: '2026-01-05T02:00:00.000Z',
+  confirmedAt: null,
   resolvedAt: null,
 };
 

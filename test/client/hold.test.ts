@@ -182,6 +182,7 @@ describe('the status file', () => {
       id: 'req_0123456789abcdefghj',
       user: 'ana',
       state: 'pending' as const,
+      bundle: null,
       incident: 'P1-123',
       reason: null,
       durationSeconds: 60,
@@ -192,6 +193,7 @@ describe('the status file', () => {
       targets: [],
       grants: [],
       answers: [],
+      waiting: [],
     };
     expect(await noteRequest(context, config, request)).toMatchObject({
       pending: [{ id: request.id }],

@@ -1,7 +1,9 @@
-import { sql } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
+import { appendLeaf, leafHash, type NodeRef, RootBuilder, treeRoot } from '../../src/audit/merkle.ts';
 import { applyMigrations } from '../../src/store/migrate.ts';
 import { MIGRATIONS } from '../../src/store/migrations/index.ts';
+import type { Schema } from '../../src/store/schema.ts';
 import type { StoreContext } from './contract.ts';
 import { sampleGrant, sampleIncident } from './sample-rows.ts';
 
@@ -17,6 +19,25 @@ const ROWS_OF_0001 = [
     ('gr_1', 'req_1', 'ada', 'db', 'read', 'active', 'approval', 10, 20, 30, 0, 25, null, null)`,
   "insert into grant_incidents values ('gr_1', 'P1-1')",
 ];
+
+/** The log of a store of 0001, appended as that version did: each node under its number in its level. */
+async function appendAt0001({ db }: { db: Kysely<Schema> }, entries: number): Promise<Uint8Array[]> {
+  const leaves: Uint8Array[] = [];
+  const nodes = new Map<string, Uint8Array>();
+  const read = async (refs: readonly NodeRef[]) =>
+    refs.map(({ level, index }) => nodes.get(`${level}/${index}`)!);
+  for (let index = 0; index < entries; index += 1) {
+    const leaf = leafHash(Buffer.from(`entry ${index}`));
+    leaves.push(leaf);
+    await sql`insert into audit_entries values (${index}, 10, 'e', ${`entry ${index}`})`.execute(db);
+    for (const node of (await appendLeaf(read, index, leaf)).nodes) {
+      nodes.set(`${node.level}/${node.index}`, node.hash);
+      await sql`insert into audit_nodes values (${node.level}, ${node.index}, ${node.hash})`.execute(db);
+    }
+  }
+  await sql`update audit_head set size = ${entries}`.execute(db);
+  return leaves;
+}
 
 export function migrationContract(context: StoreContext): void {
   describe('migrations', () => {
@@ -54,9 +75,11 @@ export function migrationContract(context: StoreContext): void {
 
     it('keep what a store of the version before holds, and what it means', async () => {
       const { open, inTransaction } = await context.empty();
+      const leaves: Uint8Array[] = [];
       await inTransaction(async (run) => {
         await applyMigrations(run, MIGRATIONS.slice(0, 1));
         for (const row of ROWS_OF_0001) await sql.raw(row).execute(run.db);
+        leaves.push(...(await appendAt0001(run, 13)));
       });
       const store = await open();
       await expect(store.checkMigrations()).rejects.toMatchObject({ code: 'config_invalid' });
@@ -64,12 +87,19 @@ export function migrationContract(context: StoreContext): void {
       await store.checkMigrations();
       await store.read(async (tx) => {
         const old = sampleIncident({ title: 'slow', assignees: [], url: '', labels: {}, startedAt: 10 });
-        expect(await tx.incident('P1-1')).toEqual({ ...old, id: 'P1-1', externalId: 'P1-1', changedAt: 10 });
+        expect(await tx.incident('P1-1')).toEqual({
+          ...old,
+          id: 'P1-1',
+          externalId: 'P1-1',
+          openedAt: 10,
+          changedAt: 10,
+        });
         expect(await tx.incident('P1-2')).toEqual({
           ...old,
           id: 'P1-2',
           externalId: 'P1-2',
           state: 'resolved',
+          openedAt: 10,
           changedAt: 20,
           resolvedAt: 20,
           resolvedBy: 'ada',
@@ -92,6 +122,18 @@ export function migrationContract(context: StoreContext): void {
           }),
         ]);
         expect(await tx.incidentsOf('gr_1')).toEqual(['P1-1']);
+        const root = new RootBuilder();
+        for (const leaf of leaves) root.append(leaf);
+        expect(await treeRoot((refs) => tx.auditNodes(refs), 13)).toEqual(root.root());
+      });
+      // It goes on where it was.
+      await store.write((tx) =>
+        tx.appendAudit((index) => ({ event: 'next', subject: {}, bytes: Buffer.from(`entry ${index}`) })),
+      );
+      const longer = new RootBuilder();
+      for (const leaf of [...leaves, leafHash(Buffer.from('entry 13'))]) longer.append(leaf);
+      await store.read(async (tx) => {
+        expect(await treeRoot((refs) => tx.auditNodes(refs), 14)).toEqual(longer.root());
       });
     });
 

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Migration } from './migration.ts';
 
-/** JSON is text; instants are milliseconds since 1970; there is an index for what the broker filters by. */
+/** JSON is text; instants are milliseconds since 1970; there is an index for each filter of the contract. */
 export const initial: Migration = {
   name: '0001-initial',
   async apply(db, { integer, bytes, endOfTable, endOfKeyed }) {
@@ -153,9 +153,11 @@ export const initial: Migration = {
         proof text not null,
         unique (kind, handle)
       )${endOfTable}`,
-      'create index credentials_by_grant on credentials (grant_id, device_id, state)',
+      'create index credentials_by_grant on credentials (grant_id, state)',
       'create index credentials_by_device on credentials (device_id, state)',
+      'create index credentials_by_kind on credentials (kind, state, created_at)',
       'create index credentials_by_state on credentials (state, created_at)',
+      'create index credentials_by_handle on credentials (handle)',
 
       `create table revocation_lists (
         list text primary key,
@@ -198,11 +200,11 @@ export const initial: Migration = {
       'create index audit_entries_by_event on audit_entries (event, number)',
       'create index audit_entries_by_time on audit_entries (at)',
       `create table audit_nodes (
-        entry ${integer} not null,
         level ${integer} not null,
+        number ${integer} not null,
         hash ${bytes} not null,
-        primary key (entry, level)
-      )${endOfKeyed}`,
+        primary key (level, number)
+      )${endOfTable}`,
       `create table audit_subjects (
         value text not null,
         number ${integer} not null references audit_entries (number),

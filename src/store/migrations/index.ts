@@ -1,6 +1,7 @@
 import { initial } from './0001-initial.ts';
-import { automation } from './0002-automation.ts';
+import { logAtOneEnd } from './0002-log-at-one-end.ts';
+import { automation } from './0003-automation.ts';
 import type { Migration } from './migration.ts';
 
 /** All of them, oldest first. */
-export const MIGRATIONS: readonly Migration[] = [initial, automation];
+export const MIGRATIONS: readonly Migration[] = [initial, logAtOneEnd, automation];

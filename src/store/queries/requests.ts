@@ -9,6 +9,9 @@ const approval = createRowCodec<ApprovalRow>({});
 const byId = ({ db }: BuildContext, { id }: { id: string }) =>
   db.selectFrom('requests').selectAll().where('id', '=', id);
 
+const byOrigin = ({ db }: BuildContext, { origin }: { origin: string }) =>
+  db.selectFrom('requests').selectAll().where('origin', '=', origin);
+
 const filtered = (
   { db }: BuildContext,
   { user, state, limit }: { user?: string; state?: RequestRow['state']; limit: number },
@@ -43,6 +46,10 @@ export function readRequests(context: QueryContext) {
   return {
     async request(id) {
       const found = await context.first(byId, { id });
+      return found && request.toRow(found);
+    },
+    async requestByOrigin(origin) {
+      const found = await context.first(byOrigin, { origin });
       return found && request.toRow(found);
     },
     async requests(filter) {

@@ -7,7 +7,7 @@ import type { Migration } from './migration.ts';
  * rows are history, an index holds those that are not.
  */
 export const automation: Migration = {
-  name: '0002-automation',
+  name: '0003-automation',
   async apply(db, { integer, endOfTable, endOfKeyed }) {
     const statements = [
       "alter table incidents add column external_id text not null default ''",
@@ -15,9 +15,11 @@ export const automation: Migration = {
       "alter table incidents add column url text not null default ''",
       "alter table incidents add column labels text not null default '{}'",
       `alter table incidents add column changed_at ${integer} not null default 0`,
+      `alter table incidents add column opened_at ${integer} not null default 0`,
       `alter table incidents add column confirmed_at ${integer}`,
       'alter table incidents add column reopened_by text',
-      'update incidents set external_id = id, changed_at = coalesce(resolved_at, started_at)',
+      `update incidents set external_id = id, opened_at = started_at,
+        changed_at = coalesce(resolved_at, started_at)`,
       'create unique index incidents_by_external_id on incidents (source, external_id)',
       'create index incidents_by_source on incidents (source, started_at)',
 
@@ -28,6 +30,8 @@ export const automation: Migration = {
       )${endOfKeyed}`,
 
       'alter table requests add column bundle text',
+      'alter table requests add column origin text',
+      'create unique index requests_by_origin on requests (origin)',
 
       'alter table grants add column rule text',
       'alter table grants add column shift_schedule text',

@@ -1,0 +1,227 @@
+/**
+ * What opens by itself: when a shift starts or an alert fires, the bundle of each rule that matches, for whoever is on call.
+ * The yes was given when the rules were written; it is decided once at the event, and in full when a device asks for the first
+ * credential. Each (rule, person, event) opens once, on however many brokers.
+ */
+import { createHash } from 'node:crypto';
+import type { AutomationRule } from '../catalogue/types.ts';
+import { createId } from '../protocol/ids.ts';
+import { formatTarget } from '../protocol/names.ts';
+import type { Shift } from '../sources/shift.ts';
+import type { IncidentRow, RequestRow } from '../store/rows.ts';
+import type { ReadTx, Store, Tx } from '../store/store.ts';
+import { type AuditLog, BROKER } from './audit-log.ts';
+import { alertRulesFor } from './bundles.ts';
+import { type Asked, decide, overallEffect, recordDecision } from './decisions.ts';
+import { openGrants } from './grants.ts';
+import type { Outbox } from './outbox.ts';
+import { hasOverdueReview } from './reviews.ts';
+import { type CurrentRules, resolveTarget } from './rules.ts';
+import { standInDevice } from './stand-in.ts';
+
+export interface Automation {
+  /** In the transaction of the incident's opening, reopening or change. */
+  incidentOpened(tx: Tx, incident: IncidentRow): Promise<void>;
+  /** The watch over shifts: opens what is due, answers when to look again. */
+  watch(): Promise<number>;
+}
+
+/** One bundle for one person at one event. */
+interface Offer {
+  rule: AutomationRule;
+  user: string;
+  /** Unique. */
+  origin: string;
+  incident: IncidentRow | undefined;
+  shift: Shift;
+}
+
+const LOOK_AGAIN_MS = 30_000;
+/** What waits for its first use does not wait longer, shift or not. */
+const LONGEST_READY_MS = 24 * 3_600_000;
+const MOST_INCIDENTS = 1000;
+const MOST_REMEMBERED = 10_000;
+
+export function createAutomation(
+  store: Store,
+  rules: CurrentRules,
+  log: AuditLog,
+  outbox: Outbox,
+): Automation {
+  /** Refusals already written down by this broker: the watch meets them again every half minute. */
+  const refused = new Set<string>();
+
+  function offersOfShifts(nowMs: number): Offer[] {
+    const { catalogue, shifts } = rules();
+    return [...catalogue.automation.values()].flatMap((rule) => {
+      if (rule.on.kind !== 'shift') return [];
+      return shifts
+        .onCall(rule.on.schedule, nowMs)
+        .filter(({ level }) => level <= rule.maxLevel)
+        .map((shift) => ({
+          rule,
+          shift,
+          user: shift.user,
+          incident: undefined,
+          origin: originOf(rule, shift.user, String(shift.startsAtMs)),
+        }));
+    });
+  }
+
+  function offersOfIncident(incident: IncidentRow, nowMs: number): Offer[] {
+    const { catalogue, shifts } = rules();
+    if (incident.state !== 'open') return [];
+    return alertRulesFor(catalogue, incident).flatMap((rule) => {
+      const schedules = catalogue.services.get(incident.service)?.schedules ?? [];
+      return schedules
+        .flatMap((schedule) => shifts.onCall(schedule, nowMs))
+        .filter(({ level }) => level <= rule.maxLevel)
+        .map((shift) => ({
+          rule,
+          shift,
+          incident,
+          user: shift.user,
+          origin: originOf(rule, shift.user, `${incident.id}/${incident.openedAt}`),
+        }));
+    });
+  }
+
+  async function open(tx: Tx, { rule, user, origin, incident, shift }: Offer): Promise<void> {
+    await tx.lockTarget(user, 'automation', rule.id);
+    if (await tx.requestByOrigin(origin)) return;
+    const current = rules();
+    const nowMs = await tx.now();
+    const bundle = current.catalogue.bundles.get(rule.bundle);
+    if (!bundle || !current.catalogue.people.has(user)) return;
+    if (await hasOverdueReview(tx, user, nowMs)) return refuse(tx, origin, rule, user, 'a review is overdue');
+
+    const targets = bundle.targets.map((target) => resolveTarget(current.catalogue, target));
+    const asked: Asked = {
+      user,
+      device: await standInDevice(tx, user),
+      targets,
+      bundle: bundle.id,
+      incident,
+      reason: undefined,
+      durationSeconds: Math.min(...targets.map(({ resource }) => resource.session.defaultSeconds)),
+    };
+    const decided = decide(current, asked, nowMs);
+    if (overallEffect(decided) !== 'grant') return refuse(tx, origin, rule, user, 'policy does not grant it');
+
+    const decision = recordDecision(current, decided);
+    const request: RequestRow = {
+      id: createId('req', nowMs),
+      user,
+      deviceId: '',
+      state: 'granted',
+      targets: targets.map(({ target }) => ({ ...target })),
+      bundle: bundle.id,
+      origin,
+      incident: incident?.id ?? null,
+      reason: null,
+      durationSeconds: asked.durationSeconds,
+      digest: createHash('sha256').update(origin).digest('hex'),
+      decision,
+      chains: [],
+      createdAt: nowMs,
+      expiresAt: nowMs,
+      decidedAt: nowMs,
+      outcome: `by automation rule ${rule.id}`,
+    };
+    await tx.insertRequest(request);
+    await log.record(tx, {
+      event: 'request.granted',
+      actor: BROKER,
+      subject: {
+        request: request.id,
+        user,
+        rule: rule.id,
+        ...(incident && { incident: incident.id }),
+      },
+      data: { targets: request.targets, bundle: bundle.id, origin, decision },
+    });
+    const until = Math.min(shift.endsAtMs ?? Number.POSITIVE_INFINITY, nowMs + LONGEST_READY_MS);
+    await openGrants(tx, current, log, request, {
+      via: rule.on.kind,
+      durationSeconds: asked.durationSeconds,
+      actor: BROKER,
+      shiftOf: () => shift,
+      ready: { rule: rule.id, until },
+    });
+    await outbox.post(tx, {
+      id: `opened/${request.id}`,
+      kind: 'opened',
+      subject: request.id,
+      to: [user],
+      title: `${bundle.id} is ready for ${user}${incident ? `, for ${incident.id}` : ''}`,
+      who: user,
+      what: targets.map(({ target }) => formatTarget(target)).join(' '),
+      why: incident
+        ? `${incident.id} ${incident.priority} ${incident.title}`.trim()
+        : `on call for ${shift.schedule}`,
+      howLong: 'until the shift or the incident is over',
+      rule: rule.id,
+      command: 'oncall status --refresh',
+    });
+  }
+
+  async function refuse(tx: Tx, origin: string, rule: AutomationRule, user: string, why: string) {
+    const key = `${origin}\n${why}`;
+    if (refused.has(key)) return;
+    await log.record(tx, {
+      event: 'automation.refused',
+      actor: BROKER,
+      subject: { rule: rule.id, user },
+      data: { origin, why },
+    });
+    if (refused.size >= MOST_REMEMBERED) refused.clear();
+    refused.add(key);
+  }
+
+  async function isNew(tx: ReadTx, { origin }: Offer): Promise<boolean> {
+    return (await tx.requestByOrigin(origin)) === undefined;
+  }
+
+  return {
+    async incidentOpened(tx, incident) {
+      for (const offer of offersOfIncident(incident, await tx.now())) await open(tx, offer);
+    },
+
+    async watch() {
+      const nowMs = await store.now();
+      const due = await store.read(async (tx) => {
+        const incidents = await tx.incidents({ state: 'open', limit: MOST_INCIDENTS });
+        const offers = [
+          ...offersOfShifts(nowMs),
+          ...incidents.flatMap((incident) => offersOfIncident(incident, nowMs)),
+        ];
+        const fresh: Offer[] = [];
+        for (const offer of offers) if (await isNew(tx, offer)) fresh.push(offer);
+        return fresh;
+      });
+      for (const offer of due) {
+        await store.write(async (tx) => {
+          // It was open a moment ago.
+          const incident = offer.incident && (await tx.incident(offer.incident.id));
+          if (offer.incident && incident?.state !== 'open') return;
+          await open(tx, { ...offer, incident });
+        });
+      }
+      return Math.min(nowMs + LOOK_AGAIN_MS, nextChange(rules(), nowMs));
+    },
+  };
+}
+
+/** When a shift that matters to a rule begins or ends next. */
+function nextChange({ catalogue, shifts }: ReturnType<CurrentRules>, nowMs: number): number {
+  const schedules = new Set(
+    [...catalogue.automation.values()].flatMap(({ on }) =>
+      on.kind === 'shift' ? [on.schedule] : (catalogue.services.get(on.service)?.schedules ?? []),
+    ),
+  );
+  return Math.min(...[...schedules].map((id) => shifts.nextChange(id, nowMs) ?? Number.POSITIVE_INFINITY));
+}
+
+function originOf(rule: AutomationRule, user: string, event: string): string {
+  return `${rule.id}/${user}/${event}`;
+}

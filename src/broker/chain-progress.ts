@@ -1,0 +1,65 @@
+/**
+ * Whether the answers so far are enough. Pure. A chain is satisfied as soon as one stage that it has reached is: a later stage
+ * adds people, it locks nobody out. Within a request each person's yes fills one place only, so "one from security and one
+ * from data" takes two people even where somebody is in both.
+ */
+
+/** A party whose approvers have been found out: the requester is never among them. */
+export interface Seats {
+  /** Who it is, in the catalogue's words. */
+  label: string;
+  need: number;
+  members: ReadonlySet<string>;
+}
+
+/** The stages that one chain has reached, in order; never empty. */
+export type ReachedStages = readonly (readonly Seats[])[];
+
+/** Several chains must all be satisfied. */
+export function isSatisfied(chains: readonly ReachedStages[], yes: readonly string[]): boolean {
+  return combinations(chains).some((stages) => {
+    const seats = stages.flat();
+    return fill(seats, yes).every((filled, at) => filled === seats[at]?.need);
+  });
+}
+
+/** What each party of a stage still lacks, when the answers are put where they help this stage most. */
+export function missingOf(
+  stage: readonly Seats[],
+  yes: readonly string[],
+): { label: string; count: number }[] {
+  const filled = fill(stage, yes);
+  return stage
+    .map(({ label, need }, at) => ({ label, count: need - (filled[at] ?? 0) }))
+    .filter(({ count }) => count > 0);
+}
+
+function combinations(chains: readonly ReachedStages[]): (readonly Seats[])[][] {
+  return chains.reduce<(readonly Seats[])[][]>(
+    (chosen, stages) => chosen.flatMap((before) => stages.map((stage) => [...before, stage])),
+    [[]],
+  );
+}
+
+/** How many places of each party can be filled at once: a maximum matching of people and places (Kuhn's algorithm). */
+function fill(parties: readonly Seats[], yes: readonly string[]): number[] {
+  const places = parties.flatMap(({ need }, party) => Array.from({ length: need }, () => party));
+  const taken: (string | undefined)[] = places.map(() => undefined);
+  const people = [...new Set(yes)];
+
+  function seat(person: string, tried: Set<number>): boolean {
+    for (const [place, party] of places.entries()) {
+      if (tried.has(place) || !parties[party]?.members.has(person)) continue;
+      tried.add(place);
+      const sitting = taken[place];
+      if (sitting === undefined || seat(sitting, tried)) {
+        taken[place] = person;
+        return true;
+      }
+    }
+    return false;
+  }
+
+  for (const person of people) seat(person, new Set());
+  return parties.map((_, party) => places.filter((of, at) => of === party && taken[at] !== undefined).length);
+}

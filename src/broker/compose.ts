@@ -1,0 +1,141 @@
+/** How the broker's parts are put together, and which timer leads where. */
+import type { Logger } from 'pino';
+import type { Issuer } from '../issuers/issuer.ts';
+import { createId } from '../protocol/ids.ts';
+import type { Store, Tx } from '../store/store.ts';
+import { createApprovals } from './approvals.ts';
+import type { AuditLog } from './audit-log.ts';
+import { createAutomation } from './automation.ts';
+import { createChanges } from './changes.ts';
+import { createConsequences } from './consequences.ts';
+import { createCredentials } from './credentials.ts';
+import { createDeliveries } from './deliveries.ts';
+import { createDevices } from './devices.ts';
+import { createEndings } from './endings.ts';
+import { createEventHub } from './event-hub.ts';
+import { createIncidentFeed } from './incident-feed.ts';
+import type { Incidents } from './incidents.ts';
+import { createIncidents } from './incidents.ts';
+import type { Handler } from './jobs.ts';
+import { createLifetimes } from './lifetimes.ts';
+import { createMetrics } from './metrics.ts';
+import type { Modules } from './modules.ts';
+import { createOutbox } from './outbox.ts';
+import type { Outside } from './outside.ts';
+import { createPolling } from './polling.ts';
+import { createRequests } from './requests.ts';
+import { createReviews } from './reviews.ts';
+import type { CurrentRules } from './rules.ts';
+import { createSettlements } from './settlements.ts';
+import { createShiftWatch } from './shift-watch.ts';
+import { createStages } from './stages.ts';
+
+export interface Composed {
+  modules: Modules;
+  /** By the kind of job. */
+  handlers: Record<string, Handler>;
+  /** Sees that the standing timers are there: at start, and after each reload. */
+  schedule(tx: Tx): Promise<void>;
+  start(): Promise<void>;
+  /** After a reload: what is known of shifts, for the new catalogue. */
+  reloaded(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const HOUR_MS = 3_600_000;
+
+export function compose(deps: {
+  store: Store;
+  rules: CurrentRules;
+  log: AuditLog;
+  issuers: ReadonlyMap<string, Issuer>;
+  outside: Outside;
+  logger: Logger;
+  invitation: { publicUrl: string; rawIdentityKey: Uint8Array };
+}): Composed {
+  const { store, rules, log, issuers, outside, logger } = deps;
+  const changes = createChanges();
+  const metrics = createMetrics(store);
+  const endings = createEndings(store, issuers, log);
+  const outbox = createOutbox(store, rules, outside.channelOf);
+  const reviews = createReviews(rules, log, outbox);
+  const settlements = createSettlements(rules, log, outbox);
+  const stages = createStages(store, rules, log, { outbox, settlements, reviews });
+  const requests = createRequests(rules, log, stages, settlements);
+  const lifetimes = createLifetimes(store, rules, log, endings, outbox);
+  const automation = createAutomation(store, rules, log, outbox);
+  const consequences = createConsequences({ automation, lifetimes, requests });
+  const feed = createIncidentFeed(rules, log, consequences);
+  const incidents: Incidents = createIncidents(rules, log, consequences);
+  const onError = (error: unknown) => logger.error({ err: error }, 'looking for news failed');
+  const watch = createShiftWatch(store, rules, onError);
+  const polling = createPolling(store, rules, feed, {
+    readersOf: outside.readersOf,
+    logger,
+    onShifts: () => watch.refresh(),
+    random: Math.random,
+  });
+  const deliveries = createDeliveries(store, rules, feed, polling, outside.webhookOf);
+  const events = createEventHub(store, changes, onError);
+
+  return {
+    modules: {
+      requests,
+      approvals: createApprovals(rules, log, stages, settlements),
+      credentials: createCredentials(store, rules, issuers, log, endings),
+      endings,
+      devices: createDevices(store, log, endings, deps.invitation, (user) =>
+        rules().catalogue.people.has(user),
+      ),
+      incidents,
+      deliveries,
+      reviews,
+      outbox,
+      events,
+      changes,
+      metrics,
+    },
+    handlers: {
+      'end-grant': (id) => lifetimes.grantTimer(id),
+      credential: (id, signal) => endings.credentialTimer(id, signal),
+      'expire-request': async (id) => {
+        await store.write((tx) => requests.expire(tx, id));
+        return undefined;
+      },
+      stage: (subject) => stages.timer(subject),
+      notice: (id, signal) => outbox.deliver(id, signal),
+      delivery: (id) => deliveries.work(id),
+      poll: (subject, signal) => polling.poll(subject, signal),
+      automation: () => automation.watch(),
+      'sweep-revocations': async (list) => {
+        const nowMs = await store.now();
+        await store.write((tx) => tx.sweepRevocations(list, nowMs - HOUR_MS));
+        return nowMs + HOUR_MS;
+      },
+    },
+    async schedule(tx) {
+      const dueAt = await tx.now();
+      const standing = [
+        { kind: 'sweep-revocations', subject: 'ssh' },
+        { kind: 'automation', subject: 'watch' },
+      ];
+      for (const job of standing) await tx.insertJob({ id: createId('job', dueAt), ...job, dueAt });
+      await polling.schedule(tx);
+    },
+    async start() {
+      await watch.refresh();
+      watch.start();
+      events.start();
+    },
+    async reloaded() {
+      await outside.keepCurrent();
+      await watch.refresh();
+    },
+    async stop() {
+      changes.close();
+      watch.stop();
+      await events.stop();
+      await outside.close();
+    },
+  };
+}

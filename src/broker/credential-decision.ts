@@ -1,0 +1,66 @@
+/**
+ * May this device have a credential under this grant now? Each renewal is a fresh decision; so is the first credential, for the
+ * world may have changed since the grant. What opened by itself is decided in full here for the first time, with the device
+ * that asks, and its window begins.
+ */
+import { AppError } from '../protocol/errors.ts';
+import type { GrantRow } from '../store/rows.ts';
+import type { Tx } from '../store/store.ts';
+import type { AuditLog } from './audit-log.ts';
+import { actorOf, type Caller } from './caller.ts';
+import { activate } from './grants.ts';
+import type { CurrentRules } from './rules.ts';
+import { decideStanding } from './standing.ts';
+import { endOf } from './windows.ts';
+
+/** A credential that would end at once helps nobody. */
+const SHORTEST_MS = 5_000;
+
+/** A refusal is recorded, and is to be thrown after the commit. Throws `not_found`, `ended`. */
+export async function decideCredential(
+  tx: Tx,
+  rules: CurrentRules,
+  log: AuditLog,
+  caller: Caller,
+  grantId: string,
+): Promise<{ grant: GrantRow } | { refusal: AppError }> {
+  const grant = await usableGrant(tx, caller, grantId);
+  const resource = rules().catalogue.resources.get(grant.resource);
+  if (!resource) throw new AppError('ended', `${grant.resource} has left the catalogue`);
+  const isFirst = grant.state === 'ready';
+  const durationSeconds = isFirst
+    ? resource.session.defaultSeconds
+    : Math.ceil((grant.endsAt - grant.startsAt) / 1000);
+  const action = isFirst ? 'grant' : 'renew';
+  const standing = await decideStanding(tx, rules(), action, grant, caller.device, durationSeconds);
+  if (standing.allowed) {
+    return { grant: isFirst ? await activate(tx, log, grant, resource, actorOf(caller)) : grant };
+  }
+  const target = `${grant.resource}:${grant.role}`;
+  const refusal = new AppError('denied', `policy refuses to ${isFirst ? 'open' : 'renew'} ${target}`, {
+    hint: standing.because ?? `oncall explain ${target}`,
+  });
+  await log.record(tx, {
+    event: 'credential.refused',
+    actor: actorOf(caller),
+    subject: { grant: grant.id, user: grant.user, resource: grant.resource, device: caller.device.id },
+    data: { message: refusal.message, hint: refusal.hint ?? null },
+    embedded: caller.embedded,
+  });
+  return { refusal };
+}
+
+/** The grant, if it is this person's and not over. */
+async function usableGrant(tx: Tx, caller: Caller, grantId: string): Promise<GrantRow> {
+  const grant = await tx.lockGrant(grantId);
+  if (grant?.user !== caller.person.id) {
+    throw new AppError('not_found', `you have no grant '${grantId}'`, { hint: 'oncall grants' });
+  }
+  if (grant.state === 'ended' || endOf(grant) - (await tx.now()) < SHORTEST_MS) {
+    const cause = grant.endCause ?? grant.graceCause ?? 'its window has ended';
+    throw new AppError('ended', `the grant on ${grant.resource} has ended: ${cause}`, {
+      hint: `oncall request ${grant.resource}:${grant.role}`,
+    });
+  }
+  return grant;
+}

@@ -1,0 +1,119 @@
+/** How a pending request ends: what is opened is decided again in that moment, and whoever asked is told. */
+
+import { formatDuration } from '../protocol/durations.ts';
+import { AppError } from '../protocol/errors.ts';
+import type { Target } from '../protocol/messages.ts';
+import { formatTarget } from '../protocol/names.ts';
+import type { GrantRow, RequestRow } from '../store/rows.ts';
+import type { Tx } from '../store/store.ts';
+import { type Actor, type AuditLog, BROKER } from './audit-log.ts';
+import { type Asked, decide, shiftsOf } from './decisions.ts';
+import { openGrants } from './grants.ts';
+import type { Outbox } from './outbox.ts';
+import { type CurrentRules, resolveTarget } from './rules.ts';
+
+export interface Settlements {
+  /** Opens what policy still lets be asked for; denies otherwise. Answers whether it was opened. */
+  grant(
+    tx: Tx,
+    request: RequestRow,
+    how: { via: GrantRow['via']; durationSeconds: number; outcome: string; actor: Actor },
+  ): Promise<boolean>;
+  /** `event`: what the log says of it, where an answer has not said it already. */
+  end(
+    tx: Tx,
+    request: RequestRow,
+    to: { state: 'denied' | 'expired'; outcome: string; event?: string },
+  ): Promise<void>;
+}
+
+/** What was asked, as it stands in the request. */
+export async function askedIn(tx: Tx, rules: ReturnType<CurrentRules>, request: RequestRow): Promise<Asked> {
+  return {
+    user: request.user,
+    device: await tx.device(request.deviceId),
+    targets: (request.targets as unknown as Target[]).map((target) => resolveTarget(rules.catalogue, target)),
+    bundle: request.bundle ?? undefined,
+    incident: request.incident === null ? undefined : await tx.incident(request.incident),
+    reason: request.reason ?? undefined,
+    durationSeconds: request.durationSeconds,
+  };
+}
+
+export function createSettlements(rules: CurrentRules, log: AuditLog, outbox: Outbox): Settlements {
+  async function end(
+    tx: Tx,
+    request: RequestRow,
+    to: { state: 'denied' | 'expired'; outcome: string; event?: string },
+  ): Promise<void> {
+    const { state, outcome, event } = to;
+    await tx.settleRequest(request.id, { state, decidedAt: await tx.now(), outcome });
+    if (event !== undefined) {
+      await log.record(tx, {
+        event,
+        actor: BROKER,
+        subject: { request: request.id, user: request.user },
+        data: { outcome },
+      });
+    }
+    await tell(tx, request, `${state}: ${outcome}`, 'oncall explain');
+  }
+
+  function tell(tx: Tx, request: RequestRow, title: string, command: string): Promise<void> {
+    return outbox.post(tx, {
+      id: `settled/${request.id}`,
+      kind: 'settled',
+      subject: request.id,
+      to: [request.user],
+      title,
+      who: request.user,
+      what: (request.targets as unknown as Target[]).map(formatTarget).join(' '),
+      why: request.reason ?? request.incident ?? '',
+      howLong: formatDuration(request.durationSeconds),
+      rule: (request.chains as string[]).join(', '),
+      command,
+    });
+  }
+
+  return {
+    end,
+
+    async grant(tx, request, { via, durationSeconds, outcome, actor }) {
+      const current = rules();
+      const nowMs = await tx.now();
+      const refuse = async (why: string) => {
+        await end(tx, request, { state: 'denied', outcome: why, event: 'request.denied' });
+        return false;
+      };
+      let asked: Asked;
+      try {
+        asked = { ...(await askedIn(tx, current, request)), durationSeconds };
+      } catch (error) {
+        // A target has left the catalogue.
+        if (error instanceof AppError) return refuse(error.message);
+        throw error;
+      }
+      const lost = lostSince(asked);
+      if (lost !== undefined) return refuse(lost);
+      const again = decide(current, asked, nowMs);
+      const refused = again.find(({ decision }) => decision.effect === 'deny');
+      if (refused) return refuse(`policy refuses ${refused.target.resource} now`);
+      await tx.settleRequest(request.id, { state: 'granted', decidedAt: nowMs, outcome, durationSeconds });
+      await openGrants(tx, current, log, request, {
+        via,
+        durationSeconds,
+        actor,
+        shiftOf: shiftsOf(current, request.user, again, nowMs),
+      });
+      const [target] = request.targets as unknown as Target[];
+      await tell(tx, request, `granted: ${outcome}`, target ? `oncall run ${target.resource} -- …` : '');
+      return true;
+    },
+  };
+}
+
+/** The world may have changed since it was asked. */
+function lostSince({ device, incident }: Asked): string | undefined {
+  if (device?.state !== 'active') return 'the device was revoked';
+  return incident?.state === 'resolved' ? 'the incident is resolved' : undefined;
+}

@@ -1,0 +1,188 @@
+/**
+ * Who is on call, in memory: what the catalogue says itself, and the newest snapshot of each outside feed. A decision looks
+ * here and never waits for a vendor. How old a snapshot may be is its source's: fresh, then usable (a `grant` becomes an
+ * `ask`), then unknown.
+ */
+import type { Catalogue, Schedule } from '../catalogue/types.ts';
+import type { OutsideShift, Shift } from '../sources/shift.ts';
+import { shiftsAt, shiftsBetween } from '../sources/static.ts';
+import type { ShiftSnapshotRow } from '../store/rows.ts';
+
+/** What is known of one schedule now. */
+export interface Knowledge {
+  state: 'fresh' | 'stale' | 'unknown';
+  source: string;
+  ageSeconds: number;
+}
+
+export interface ShiftBook {
+  /** The newest snapshot of each feed; what the catalogue does not name is left out. */
+  take(snapshots: readonly ShiftSnapshotRow[]): void;
+  knowledge(schedule: string, nowMs: number): Knowledge;
+  /** Of one person, over all schedules whose knowledge is not unknown. */
+  shiftsOf(user: string, nowMs: number): readonly Shift[];
+  /** Who is on call on one schedule, best level first; nobody where it is unknown. */
+  onCall(schedule: string, nowMs: number): readonly Shift[];
+  /** When somebody's shift on this schedule begins or ends next, within what is known. */
+  nextChange(schedule: string, nowMs: number): number | undefined;
+  /** People whom a feed names and nobody in the catalogue is mapped to, by source. */
+  unmapped(): ReadonlyMap<string, ReadonlySet<string>>;
+}
+
+interface Outside {
+  shifts: readonly Shift[];
+  fetchedAtMs: number;
+}
+
+const NEVER = Number.NEGATIVE_INFINITY;
+/** Nobody looks further ahead: a snapshot reaches about this far. */
+const HORIZON_MS = 2 * 86_400_000;
+
+export function createShiftBook(catalogue: Catalogue): ShiftBook {
+  const written = new StaticShifts(catalogue);
+  let bySchedule = new Map<string, Outside>();
+  let byUser = new Map<string, Shift[]>();
+  let strangers = new Map<string, Set<string>>();
+
+  function knowledge(id: string, nowMs: number): Knowledge {
+    const schedule = catalogue.schedules.get(id);
+    if (!schedule || schedule.feeds.length === 0) return { state: 'fresh', source: 'static', ageSeconds: 0 };
+    const ageSeconds = Math.max(0, (nowMs - (bySchedule.get(id)?.fetchedAtMs ?? NEVER)) / 1000);
+    const within = (limit: 'freshSeconds' | 'usableSeconds') =>
+      schedule.feeds.every(({ source }) => ageSeconds <= (catalogue.sources.get(source)?.[limit] ?? 0));
+    return {
+      state: within('freshSeconds') ? 'fresh' : within('usableSeconds') ? 'stale' : 'unknown',
+      source: schedule.feeds[0]?.source ?? '',
+      ageSeconds: Number.isFinite(ageSeconds) ? Math.floor(ageSeconds) : Number.MAX_SAFE_INTEGER,
+    };
+  }
+
+  const isKnown = (schedule: string, nowMs: number) => knowledge(schedule, nowMs).state !== 'unknown';
+
+  return {
+    take(snapshots) {
+      const users = usersByOutsideId(catalogue);
+      const newest = new Map(snapshots.map((row) => [`${row.source}\n${row.feed}`, row]));
+      bySchedule = new Map();
+      byUser = new Map();
+      strangers = new Map();
+      for (const schedule of catalogue.schedules.values()) {
+        if (schedule.feeds.length === 0) continue;
+        const shifts: Shift[] = [];
+        let fetchedAtMs = Number.POSITIVE_INFINITY;
+        for (const feed of schedule.feeds) {
+          const row = newest.get(`${feed.source}\n${feed.id}`);
+          fetchedAtMs = Math.min(fetchedAtMs, row?.fetchedAt ?? NEVER);
+          for (const outside of (row?.shifts ?? []) as unknown as OutsideShift[]) {
+            const user = users.get(`${feed.source}\n${outside.outsideUser}`);
+            if (user === undefined) {
+              const names = strangers.get(feed.source) ?? new Set();
+              strangers.set(feed.source, names.add(outside.outsideUser));
+              continue;
+            }
+            const { startsAtMs, endsAtMs } = outside;
+            const level = feed.level ?? outside.level;
+            shifts.push({
+              user,
+              schedule: schedule.id,
+              level,
+              startsAtMs,
+              endsAtMs,
+              source: feed.source,
+              fetchedAtMs: row?.fetchedAt ?? 0,
+            });
+          }
+        }
+        shifts.sort((a, b) => a.level - b.level || a.startsAtMs - b.startsAtMs);
+        bySchedule.set(schedule.id, { shifts, fetchedAtMs });
+        for (const shift of shifts) {
+          const own = byUser.get(shift.user);
+          if (own) own.push(shift);
+          else byUser.set(shift.user, [shift]);
+        }
+      }
+    },
+
+    knowledge,
+
+    shiftsOf(user, nowMs) {
+      const outside = (byUser.get(user) ?? []).filter(
+        (shift) => isAt(shift, nowMs) && isKnown(shift.schedule, nowMs),
+      );
+      return [...written.of(user, nowMs), ...outside];
+    },
+
+    onCall(id, nowMs) {
+      const schedule = catalogue.schedules.get(id);
+      if (!schedule) return [];
+      if (schedule.feeds.length === 0) return written.on(schedule, nowMs);
+      if (!isKnown(id, nowMs)) return [];
+      return (bySchedule.get(id)?.shifts ?? []).filter((shift) => isAt(shift, nowMs));
+    },
+
+    nextChange(id, nowMs) {
+      const schedule = catalogue.schedules.get(id);
+      if (!schedule) return undefined;
+      const shifts =
+        schedule.feeds.length === 0
+          ? shiftsBetween(schedule, nowMs, nowMs + HORIZON_MS)
+          : (bySchedule.get(id)?.shifts ?? []);
+      const ahead = shifts
+        .flatMap(({ startsAtMs, endsAtMs }) => [startsAtMs, endsAtMs ?? Number.NaN])
+        .filter((at) => at > nowMs);
+      return ahead.length > 0 ? Math.min(...ahead) : undefined;
+    },
+
+    unmapped: () => strangers,
+  };
+}
+
+function isAt({ startsAtMs, endsAtMs }: Shift, nowMs: number): boolean {
+  return startsAtMs <= nowMs && (endsAtMs === null || endsAtMs > nowMs);
+}
+
+function usersByOutsideId(catalogue: Catalogue): Map<string, string> {
+  const users = new Map<string, string>();
+  for (const person of catalogue.people.values()) {
+    for (const [source, id] of Object.entries(person.ids)) users.set(`${source}\n${id}`, person.id);
+  }
+  return users;
+}
+
+const MINUTE_MS = 60_000;
+
+/** Schedules of the catalogue. Time zones cost half a millisecond a look: what was found holds for its minute, as handovers are on whole minutes. */
+class StaticShifts {
+  readonly #current = new Map<Schedule, { minute: number; shifts: readonly Shift[] }>();
+  /** People are on few schedules among many: found once, not once a decision. */
+  readonly #schedules = new Map<string, Schedule[]>();
+
+  constructor(catalogue: Catalogue) {
+    for (const schedule of catalogue.schedules.values()) {
+      const people = new Set([
+        ...schedule.rotations.flatMap((rotation) => rotation.people),
+        ...schedule.overrides.map((override) => override.user),
+      ]);
+      for (const person of people) {
+        const known = this.#schedules.get(person);
+        if (known) known.push(schedule);
+        else this.#schedules.set(person, [schedule]);
+      }
+    }
+  }
+
+  on(schedule: Schedule, nowMs: number): readonly Shift[] {
+    const minute = Math.floor(nowMs / MINUTE_MS);
+    const known = this.#current.get(schedule);
+    if (known?.minute === minute) return known.shifts;
+    const shifts = shiftsAt(schedule, nowMs).sort((a, b) => a.level - b.level);
+    this.#current.set(schedule, { minute, shifts });
+    return shifts;
+  }
+
+  of(user: string, nowMs: number): readonly Shift[] {
+    return (this.#schedules.get(user) ?? []).flatMap((schedule) =>
+      this.on(schedule, nowMs).filter((shift) => shift.user === user),
+    );
+  }
+}
