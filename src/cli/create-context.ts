@@ -79,6 +79,7 @@ function onScreen(broker: BrokerClient, io: Io, signal: AbortSignal): BrokerClie
   return {
     get: (path, options) => watched(broker.get(path, { signal, ...options })),
     post: (path, body, options) => watched(broker.post(path, body, { signal, ...options })),
+    stream: (path, options) => watched(broker.stream(path, { signal, ...options })),
     get skewMs() {
       return broker.skewMs;
     },

@@ -43,6 +43,8 @@ export interface BrokerClient {
    */
   get<T>(path: string, options?: CallOptions): Promise<T>;
   post<T>(path: string, body: object, options?: PostOptions): Promise<T>;
+  /** Like {@link get}, for an answer that has no end of its own: it is read as it comes, and closed by `signal` or by reading no further. */
+  stream(path: string, options?: CallOptions): Promise<AsyncIterable<Uint8Array>>;
   /** Broker's clock minus ours, once it has been corrected in this run; else 0. */
   readonly skewMs: number;
   close(): void;
@@ -75,7 +77,8 @@ export function createBroker(input: BrokerInput): BrokerClient {
   const exchange = new SignedExchange(input, transport);
   const client: BrokerClient = {
     async get<T>(path: string, options: CallOptions = {}) {
-      return (await exchange.send({ method: 'GET', path, headers: {}, tag: 'oncall', ...options })) as T;
+      const message = { method: 'GET' as const, path, headers: {}, tag: 'oncall', ...options };
+      return readReply(await exchange.send(message)) as T;
     },
     async post<T>(path: string, body: object, options: PostOptions = {}) {
       const {
@@ -97,8 +100,18 @@ export function createBroker(input: BrokerInput): BrokerClient {
         meanwhile?.();
       };
       const message = { method: 'POST' as const, path, headers, body: bytes, tag, onSent, ...rest };
-      const reply = await exchange.send(message);
+      const reply = readReply(await exchange.send(message));
       return (recordsNothing ? reply : await believe(reply, since, memory)) as T;
+    },
+    async stream(path, options = {}) {
+      const headers = { accept: 'text/event-stream' };
+      const reply = await exchange.send({
+        ...{ method: 'GET' as const, path, headers, tag: 'oncall', streams: true },
+        ...options,
+      });
+      if (reply.chunks !== undefined) return reply.chunks;
+      readReply(reply);
+      throw new AppError('broker_unreachable', 'the broker answered, but with no stream');
     },
     get skewMs() {
       return exchange.skewMs;
@@ -127,6 +140,7 @@ interface Message {
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array;
   readonly tag: string;
+  readonly streams?: boolean;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
   readonly onSent?: () => void;
@@ -149,12 +163,11 @@ class SignedExchange {
     this.#transport = transport;
   }
 
-  /** The parsed body of a successful reply. */
-  async send(message: Message): Promise<unknown> {
+  async send(message: Message): Promise<TransportReply> {
     const skewMs = this.skewMs;
     const first = await this.#sendOnce(message);
     const isCorrected = first.reply.status === 401 && (this.skewMs !== skewMs || this.#correctClock(first));
-    return readReply(isCorrected ? (await this.#sendOnce(message)).reply : first.reply);
+    return isCorrected ? (await this.#sendOnce(message)).reply : first.reply;
   }
 
   /** A connection that dies before the answer is tried once more: under the same idempotency key, with a new nonce. */
@@ -183,7 +196,7 @@ class SignedExchange {
     const { config, now } = this.#input;
     const signer = await this.#input.signer;
     const url = new URL(config.broker.replace(/\/*$/, () => message.path));
-    const { method, body, tag, timeoutMs = TIMEOUT_MS, signal, onSent } = message;
+    const { method, body, tag, timeoutMs = TIMEOUT_MS, signal, streams = false, onSent } = message;
     const headers = { accept: 'application/json', ...message.headers };
     const signed = await signRequest({
       method,
@@ -197,18 +210,17 @@ class SignedExchange {
       tag,
       sign: signer.sign,
     });
-    const request = { method, url, headers: { ...headers, ...signed }, body, timeoutMs, signal, onSent };
-    return { nonce, reply: await this.#transport.send(request) };
+    const sent = { method, url, headers: { ...headers, ...signed }, body };
+    return { nonce, reply: await this.#transport.send({ ...sent, timeoutMs, signal, streams, onSent }) };
   }
 
-  /** Whether our clock was found to be wrong, which is said and corrected once in a run. */
+  /** Whether our clock was found to be wrong, as far as we know it: in a long run it may be set, or drift, more than once. */
   #correctClock({ reply, nonce }: Answered): boolean {
     const { config, now, warn } = this.#input;
     const time = readError(reply)?.time;
-    if (this.skewMs !== 0 || time === undefined || !isSignedTime(time, nonce, config.identityKey))
-      return false;
+    if (time === undefined || !isSignedTime(time, nonce, config.identityKey)) return false;
     const skewMs = parseInstant(time.now) - now();
-    if (!(Math.abs(skewMs) > SKEW_MS)) return false;
+    if (!(Math.abs(skewMs - this.skewMs) > SKEW_MS)) return false;
     this.skewMs = skewMs;
     warn(`your clock is ${formatDuration(Math.abs(skewMs) / 1000)} ${skewMs > 0 ? 'slow' : 'fast'}`);
     return true;

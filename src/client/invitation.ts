@@ -97,6 +97,7 @@ async function fetchIdentity(
       body: undefined,
       timeoutMs: IDENTITY_TIMEOUT_MS,
       signal: undefined,
+      streams: false,
       onSent: undefined,
     });
     const identity = readReply(reply) as Identity;

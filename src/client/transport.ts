@@ -2,10 +2,15 @@
  * One HTTP exchange with the broker: where to connect, whom to trust, how long, how much. Knows nothing of signatures.
  */
 import { setMaxListeners } from 'node:events';
-import { type ClientRequest, Agent as HttpAgent, request as httpRequest } from 'node:http';
+import {
+  type ClientRequest,
+  Agent as HttpAgent,
+  request as httpRequest,
+  type IncomingMessage,
+} from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
+import { addAbortSignal, type Duplex } from 'node:stream';
 import { AppError, isAppError } from '../protocol/errors.ts';
 import type { ClientConfig } from './config.ts';
 import { CONNECT_TIMEOUT_MS, explainUnreachable, openSocket, openTls, unreachable } from './connect.ts';
@@ -21,8 +26,12 @@ export interface TransportRequest {
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array | undefined;
+  /** Until the whole answer is here, or the beginning of one that streams. */
   readonly timeoutMs: number;
+  /** Ends a stream too, whose reader then gets an error. */
   readonly signal: AbortSignal | undefined;
+  /** An answer of 200 is handed over as it comes; any other is read whole, as always. */
+  readonly streams: boolean;
   /** Called when all of it has been sent. */
   readonly onSent: (() => void) | undefined;
 }
@@ -30,6 +39,8 @@ export interface TransportRequest {
 export interface TransportReply {
   readonly status: number;
   readonly body: Buffer;
+  /** What comes after the beginning of a stream, whose `body` is empty. Whoever stops reading closes the connection. */
+  readonly chunks?: AsyncIterable<Uint8Array>;
 }
 
 export interface Transport {
@@ -136,7 +147,7 @@ function agentOf(Agent: typeof HttpAgent, open: () => Promise<Socket>): HttpAgen
 function exchange(
   open: typeof httpsRequest,
   agent: HttpAgent,
-  { method, url, headers, body, timeoutMs, signal, onSent }: TransportRequest,
+  { method, url, headers, body, timeoutMs, signal, streams, onSent }: TransportRequest,
 ): Promise<TransportReply> {
   return new Promise((resolve, reject) => {
     const request: ClientRequest = open(url, {
@@ -166,6 +177,11 @@ function exchange(
     if (onSent !== undefined) request.on('finish', onSent);
     request.on('error', (error) => finish(() => reject(error)));
     request.on('response', (response) => {
+      if (streams && response.statusCode === 200) {
+        return finish(() =>
+          resolve({ status: 200, body: Buffer.alloc(0), chunks: untilEnd(response, signal) }),
+        );
+      }
       const chunks: Buffer[] = [];
       let size = 0;
       response.on('data', (chunk: Buffer) => {
@@ -181,6 +197,12 @@ function exchange(
     });
     request.end(body);
   });
+}
+
+function untilEnd(response: IncomingMessage, signal: AbortSignal | undefined): AsyncIterable<Uint8Array> {
+  // Whoever reads hears of it; while nobody does, it is nobody's.
+  response.on('error', () => {});
+  return signal === undefined ? response : addAbortSignal(signal, response);
 }
 
 async function explain(error: unknown, { url }: TransportRequest, env: Environment): Promise<unknown> {

@@ -11,6 +11,7 @@ import type { BrokerClient } from '../../src/client/broker.ts';
 import type { Client } from '../../src/client/client.ts';
 import type { ClientConfig } from '../../src/client/config.ts';
 import { createClientContext } from '../../src/client/context.ts';
+import { AppError } from '../../src/protocol/errors.ts';
 import { tempDir } from '../support/temp.ts';
 
 export const NOW = Date.parse('2026-01-05T02:14:00.000Z');
@@ -18,6 +19,8 @@ export const NOW = Date.parse('2026-01-05T02:14:00.000Z');
 export interface Stage {
   /** Answers by `METHOD /path`; a function gets the body. */
   readonly answers?: Readonly<Record<string, unknown>>;
+  /** The event stream's bytes; without it the broker has no stream. */
+  readonly stream?: () => AsyncIterable<Uint8Array>;
   /** Both output streams are colour terminals. */
   readonly terminal?: boolean;
   readonly env?: Readonly<Record<string, string>>;
@@ -72,7 +75,7 @@ export function memoryScreen(isTerminal: boolean): { screen: Screen; text(): str
 function stageContext(
   io: Io,
   env: Readonly<Record<string, string>>,
-  { answers = {} }: Stage,
+  stage: Stage,
   calls: { call: string; body: unknown }[],
   format: Context['format'],
 ): Context {
@@ -85,7 +88,7 @@ function stageContext(
     askPassphrase: undefined,
     keychainChild: [],
   });
-  const broker = stageBroker(answers, calls);
+  const broker = stageBroker(stage, calls);
   const device: Client['device'] = {
     signer: { keyId: 'k', alg: 'ed25519', sign: async () => new Uint8Array() },
     cacheKey: undefined,
@@ -118,7 +121,7 @@ const CONFIG: ClientConfig = {
 };
 
 function stageBroker(
-  answers: Readonly<Record<string, unknown>>,
+  { answers = {}, stream }: Stage,
   calls: { call: string; body: unknown }[],
 ): BrokerClient {
   async function answer(call: string, body: unknown): Promise<never> {
@@ -126,11 +129,16 @@ function stageBroker(
     if (!Object.hasOwn(answers, call)) throw new Error(`nobody told the stage of ${call}`);
     const prepared = answers[call];
     if (prepared instanceof Error) throw prepared;
-    return structuredClone(prepared) as never;
+    return structuredClone(typeof prepared === 'function' ? prepared(body) : prepared) as never;
   }
   return {
     get: (path) => answer(`GET ${path}`, undefined),
     post: (path, body) => answer(`POST ${path}`, body),
+    // An older broker's answer, unless a test tells a stream.
+    stream: async () => {
+      if (stream === undefined) throw new AppError('not_found', 'there is nothing here');
+      return stream();
+    },
     skewMs: 0,
     close: () => {},
   };

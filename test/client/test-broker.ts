@@ -147,7 +147,11 @@ export class TestBroker {
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
-    const [status, text] = await this.#answer(request, Buffer.concat(chunks));
+    const [status, text, streaming] = await this.#answer(request, Buffer.concat(chunks));
+    if (streaming !== undefined) {
+      response.writeHead(status, { 'content-type': 'text/event-stream' }).flushHeaders();
+      return streaming.begin(response);
+    }
     if (this.cuts > 0) {
       this.cuts--;
       request.socket.destroy();
@@ -156,7 +160,7 @@ export class TestBroker {
     response.writeHead(status, { 'content-type': 'application/json' }).end(text);
   }
 
-  async #answer(request: IncomingMessage, body: Buffer): Promise<[number, string]> {
+  async #answer(request: IncomingMessage, body: Buffer): Promise<[number, string, Streaming?]> {
     const { method = '', url = '', headers } = request;
     if (url === '/v1/identity') {
       const { identityKey, logKey, origin } = this.trust;
@@ -198,7 +202,7 @@ export class TestBroker {
     );
   }
 
-  async #dispatch(asked: Asked, nonce: string): Promise<[number, string]> {
+  async #dispatch(asked: Asked, nonce: string): Promise<[number, string, Streaming?]> {
     this.asked.push(asked);
     const key = String(asked.headers['idempotency-key'] ?? '');
     const known = this.#replies.get(key);
@@ -216,6 +220,7 @@ export class TestBroker {
     if (route === undefined) return [404, this.#error({ status: 404, code: 'not_found' }, nonce)];
     const result = await route(asked);
     if (result instanceof Refused) return [result.refusal.status, this.#error(result.refusal, nonce)];
+    if (result instanceof Streaming) return [200, '', result];
     if (result instanceof Raw) return [result.status, result.text];
     if (asked.method === 'GET') return [200, JSON.stringify(result)];
     const since = Number(asked.headers['oncall-seen-size']);
@@ -249,6 +254,15 @@ export class Raw {
   constructor(status: number, text: string) {
     this.status = status;
     this.text = text;
+  }
+}
+
+/** An answer without an end, written to by the test. */
+export class Streaming {
+  readonly begin: (response: ServerResponse) => void;
+
+  constructor(begin: (response: ServerResponse) => void) {
+    this.begin = begin;
   }
 }
 
