@@ -106,7 +106,7 @@ export const sections: readonly CommandSection[] = [
       },
       {
         name: 'incident',
-        summary: 'declare, list, show and resolve incidents',
+        summary: 'declare, list, show, resolve and reopen incidents',
         children: [
           {
             name: 'declare',
@@ -127,6 +127,27 @@ export const sections: readonly CommandSection[] = [
             name: 'resolve',
             summary: 'close an incident',
             load: async () => (await import('./commands/incident-resolve.ts')).incidentResolveCommand,
+          },
+          {
+            name: 'reopen',
+            summary: 'open a closed incident again',
+            load: async () => (await import('./commands/incident-reopen.ts')).incidentReopenCommand,
+          },
+        ],
+      },
+      {
+        name: 'reviews',
+        summary: 'look at what was opened past the usual yes',
+        children: [
+          {
+            name: 'list',
+            summary: 'open reviews that concern you',
+            load: async () => (await import('./commands/reviews-list.ts')).reviewsListCommand,
+          },
+          {
+            name: 'close',
+            summary: 'say what it was',
+            load: async () => (await import('./commands/reviews-close.ts')).reviewsCloseCommand,
           },
         ],
       },

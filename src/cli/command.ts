@@ -8,6 +8,7 @@ import { parseDuration } from '../protocol/durations.ts';
 import { AppError } from '../protocol/errors.ts';
 import { parseTarget } from '../protocol/names.ts';
 import type { Context } from './context.ts';
+import { readIncidentRef } from './read-incident.ts';
 
 /** What the parser found. `rest` is what followed `--`, undefined where there was no `--`. */
 export interface Typed {
@@ -56,6 +57,12 @@ export function requiredOption(typed: Typed, name: string, example: string): str
     throw new AppError('usage', `--${kebab(name)} is missing`, { hint: `add --${kebab(name)} ${example}` });
   }
   return value;
+}
+
+/** `-i`: an incident as people type it. Throws `usage`. */
+export function incidentOption(typed: Typed): string | undefined {
+  const text = textOption(typed, 'incident');
+  return text === undefined ? undefined : readIncidentRef(text);
 }
 
 export function flagOption(typed: Typed, name: string): boolean {

@@ -11,10 +11,10 @@ export interface FoundGrant {
   readonly target: TargetRef;
 }
 
-/** The person's active grants, from the broker. */
-export async function activeGrants(context: Context) {
+/** The person's grants that stand, from the broker: active ones, and those that are ready to be used. */
+export async function standingGrants(context: Context) {
   const { grants } = await listGrants(await context.broker(), { all: false });
-  return grants.filter(({ state }) => state === 'active');
+  return grants.filter(({ state }) => state !== 'ended');
 }
 
 /**
@@ -59,6 +59,11 @@ export function findGrant<Grant extends FoundGrant>(
 
 export function notHeld(target: string): AppError {
   return new AppError('not_found', `you hold no access to ${target}`, { hint: `oncall request ${target}` });
+}
+
+/** As it was typed. */
+export function formatTyped({ resource, role }: TypedTarget): string {
+  return role === undefined ? resource : `${resource}:${role}`;
 }
 
 function fits({ target }: FoundGrant, { resource, role }: TypedTarget): boolean {

@@ -2,12 +2,13 @@ import { askRequest, getStatus, listResources } from '../client/calls.ts';
 import { AppError } from '../protocol/errors.ts';
 import type { GrantView } from '../protocol/messages.ts';
 import { formatTarget } from '../protocol/names.ts';
+import { answerTo } from './answer.ts';
 import type { TypedTarget } from './command.ts';
 import { type AskOptions, askFor } from './commands/request.ts';
 import type { Context } from './context.ts';
-import { activeGrants, findGrant, notHeld } from './held-grants.ts';
+import { findGrant, formatTyped, notHeld, standingGrants } from './held-grants.ts';
 import { note } from './io.ts';
-import { answerTo, failureOf } from './request-flow.ts';
+import { failureOf } from './request-flow.ts';
 import { bothTimes } from './times.ts';
 
 export interface ObtainOptions extends AskOptions {
@@ -17,21 +18,34 @@ export interface ObtainOptions extends AskOptions {
 }
 
 /**
- * An active grant for each target: what is held is used, what is missing is asked for (and waited for). Throws what a
- * request ends with when it is not granted, and AppError `not_found` where nothing may be asked for.
+ * A grant that stands for each target and each part of a bundle: what is held or ready is used, what is missing is asked for
+ * (and waited for). Throws what a request ends with when it is not granted, and AppError `not_found` where nothing may be
+ * asked for.
  */
 export async function obtainGrants(context: Context, options: ObtainOptions): Promise<GrantView[]> {
-  const active = await activeGrants(context);
-  const held = options.targets.map((target) => ({ target, grant: findGrant(target, active) }));
-  const missing = held.filter(({ grant }) => grant === undefined).map(({ target }) => target);
+  const standing = await standingGrants(context);
+  const wanted = await Promise.all(options.targets.map((typed) => partsOf(context, typed, standing)));
+  const missing = wanted.filter(({ parts }) => parts.some((part) => findGrant(part, standing) === undefined));
   const [first] = missing;
-  if (first !== undefined && !options.request) {
-    throw notHeld(first.role === undefined ? first.resource : `${first.resource}:${first.role}`);
-  }
-  const granted = missing.length === 0 ? [] : await ask(context, missing, options);
-  return held.flatMap(({ target, grant = findGrant(target, granted) }) =>
-    grant === undefined ? [] : [grant],
+  if (first !== undefined && !options.request) throw notHeld(formatTyped(first.typed));
+  const targets = missing.map(({ typed }) => typed);
+  const granted = targets.length === 0 ? [] : await ask(context, targets, options);
+  const grants = wanted.flatMap(({ parts }) =>
+    parts.flatMap((part) => findGrant(part, standing) ?? findGrant(part, granted) ?? []),
   );
+  return [...new Map(grants.map((grant) => [grant.id, grant])).values()];
+}
+
+/** What a typed word stands for: itself, or the parts of the bundle that it names. */
+async function partsOf(
+  context: Context,
+  typed: TypedTarget,
+  standing: readonly GrantView[],
+): Promise<{ typed: TypedTarget; parts: readonly TypedTarget[] }> {
+  if (typed.role !== undefined || findGrant(typed, standing) !== undefined) return { typed, parts: [typed] };
+  // An older broker has no bundles.
+  const { bundles = [] } = await listResources(await context.broker());
+  return { typed, parts: bundles.find(({ name }) => name === typed.resource)?.targets ?? [typed] };
 }
 
 async function ask(

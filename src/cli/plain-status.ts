@@ -5,6 +5,7 @@ import { readStatusFile, type StatusFile } from '../client/status-file.ts';
 import { AppError } from '../protocol/errors.ts';
 import type { CommonOptions } from './common-options.ts';
 import { type Environment, type Io, type OutputFormat, writeHint, writeResult } from './io.ts';
+import { endOf } from './views/grants.ts';
 import { statusLines } from './views/status.ts';
 
 export interface PlainStatusInput extends CommonOptions {
@@ -43,7 +44,7 @@ export function writeStatus(io: Io, format: OutputFormat, status: StatusFile, no
   const { schema: _, ...rest } = {
     ...status,
     ageSeconds: ageSeconds(status, now),
-    grants: status.grants.filter(({ endsAt }) => Date.parse(endsAt) > now),
+    grants: status.grants.filter((grant) => Date.parse(endOf(grant)) > now),
     pending: status.pending.filter(({ expiresAt }) => Date.parse(expiresAt) > now),
   };
   return writeResult(io, format, { command: 'status', data: rest, lines: () => statusLines(rest, now) });

@@ -1,16 +1,10 @@
-/** What `request`, `wait` and `run` share: waiting for people, and what each answer means for the exit code. */
-import { waitForRequest } from '../client/calls.ts';
+/** What `request` and `wait` share: from the broker's answer to the end of a command, and what each answer means for its exit code. */
 import type { HeldCredential } from '../client/credentials.ts';
 import { AppError } from '../protocol/errors.ts';
 import type { RequestView } from '../protocol/messages.ts';
 import type { Context } from './context.ts';
-import { note, writeHint, writeJson, writeResult } from './io.ts';
-import { withHint } from './signals.ts';
+import { writeHint, writeResult } from './io.ts';
 import { requestLines, whyDenied } from './views/requests.ts';
-import { withSpinner } from './waiting.ts';
-
-/** The broker holds a long poll this long at most. */
-const POLL_SECONDS = 25;
 
 export interface FinishOptions {
   /** In JSON: `oncall.<command>/v1`. */
@@ -30,7 +24,9 @@ export async function finishRequest(
   first: RequestView,
   options: FinishOptions,
 ): Promise<void> {
-  const request = options.wait ? await answerTo(context, first, options) : await noted(context, first);
+  const request = options.wait
+    ? await (await import('./answer.ts')).answerTo(context, first, options)
+    : await noted(context, first);
   const { credentials, failure = failureOf(request) } = await fetchCredentials(context, request);
   await writeResult(context.io, context.format, {
     command: options.command,
@@ -52,50 +48,8 @@ export async function showDryRun(context: Context, request: RequestView): Promis
   if (failure !== undefined) throw failure;
 }
 
-/**
- * The request when nobody needs to be waited for any more. Throws AppError `timeout` (the request goes on without us), and
- * `interrupted` with what to type to go on waiting. With a command, ndjson output tells that waiting has begun.
- */
-export async function answerTo(
-  context: Context,
-  first: RequestView,
-  { command, timeoutSeconds }: { readonly command?: string; readonly timeoutSeconds: number | undefined },
-): Promise<RequestView> {
-  await noted(context, first);
-  if (first.state !== 'pending') return first;
-  if (context.format === 'ndjson' && command !== undefined) {
-    writeJson(context.io.stdout, 'ndjson', {
-      schema: `oncall.${command}/v1`,
-      request: first,
-      credentials: [],
-    });
-  }
-  await note(context.io, `${first.id} waits for ${approversOf(first)}`);
-  const deadline = timeoutSeconds === undefined ? undefined : context.now() + timeoutSeconds * 1000;
-  try {
-    const polled = poll(context, first, deadline);
-    return await noted(context, await withSpinner(context.io, 'waiting for an approval', polled));
-  } catch (error) {
-    throw withHint(error, `the request goes on: ${whatNext(first)}`);
-  }
-}
-
-async function poll(
-  context: Context,
-  first: RequestView,
-  deadline = Number.POSITIVE_INFINITY,
-): Promise<RequestView> {
-  const broker = await context.broker();
-  for (let request = first; ; ) {
-    const leftSeconds = (deadline - context.now()) / 1000;
-    if (leftSeconds <= 0) throw stillPending(request, 'timeout');
-    request = await waitForRequest(broker, first.id, Math.ceil(Math.min(POLL_SECONDS, leftSeconds)));
-    if (request.state !== 'pending') return request;
-  }
-}
-
 /** Keeps the status file in step with what was just heard. */
-async function noted(context: Context, request: RequestView): Promise<RequestView> {
+export async function noted(context: Context, request: RequestView): Promise<RequestView> {
   const { noteRequest } = await import('../client/hold.ts');
   await noteRequest(await context.clientContext(), await context.config(), request);
   return request;
@@ -147,17 +101,19 @@ export function failureOf(request: RequestView): AppError | undefined {
 }
 
 /** Exit 8: nobody has answered yet. */
-function stillPending(request: RequestView, code: 'pending' | 'timeout'): AppError {
+export function stillPending(request: RequestView, code: 'pending' | 'timeout'): AppError {
   return new AppError(code, `${request.id} still waits for ${approversOf(request)}`, {
     hint: whatNext(request),
     details: { requestId: request.id },
   });
 }
 
-function whatNext({ id }: RequestView): string {
+export function whatNext({ id }: RequestView): string {
   return `oncall wait ${id}, or oncall cancel ${id}`;
 }
 
-function approversOf({ targets }: RequestView): string {
+export function approversOf({ targets, waiting = [] }: RequestView): string {
+  const asked = new Set(waiting.flatMap((chain) => chain.asked.map(({ user }) => user)));
+  if (asked.size > 0) return [...asked].join(', ');
   return [...new Set(targets.flatMap(({ approvers }) => approvers))].join(', ') || 'an approver';
 }

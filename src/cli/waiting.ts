@@ -1,10 +1,18 @@
+import { escapeForTerminal } from '../protocol/names.ts';
 import type { Io } from './io.ts';
 
 /** Short waits stay silent, and do not pay for loading the spinner. */
 const SILENT_MS = 150;
+/** How often words that change are looked at. */
+const LOOK_MS = 1_000;
 
 /** Where a spinner is due or turning already: the outermost words stand. */
 const waiting = new WeakSet<Io>();
+
+/** Whether {@link withSpinner} would show one. */
+export function canSpin(io: Io): boolean {
+  return io.stderr.isTerminal && io.stderr.stream !== undefined && !waiting.has(io);
+}
 
 /** For good: a child owns the terminal now. */
 export function neverSpin(io: Io): void {
@@ -12,21 +20,27 @@ export function neverSpin(io: Io): void {
 }
 
 /**
- * Shows a spinner on stderr while `work` goes on, if that is a terminal and it takes longer than a moment. `words` are
- * ours, never from outside.
+ * Shows a spinner on stderr while `work` goes on, if that is a terminal and it takes longer than a moment. Words that change
+ * are looked at every second; they may come from outside.
  */
-export async function withSpinner<T>(io: Io, words: string, work: Promise<T>): Promise<T> {
-  if (!io.stderr.isTerminal || io.stderr.stream === undefined || waiting.has(io)) return work;
+export async function withSpinner<T>(io: Io, words: string | (() => string), work: Promise<T>): Promise<T> {
+  const { stream } = io.stderr;
+  if (!canSpin(io) || stream === undefined) return work;
   waiting.add(io);
   let stop: (() => void) | undefined;
   let done = false;
-  const stream = io.stderr.stream;
   const timer = setTimeout(async () => {
     const { default: ora } = await import('ora');
     if (done) return;
     // Reading stdin would swallow what is typed for the next command; Ctrl-C must stay a signal.
-    const spinner = ora({ text: words, stream, discardStdin: false }).start();
-    stop = () => spinner.stop();
+    const spinner = ora({ text: textOf(words), stream, discardStdin: false }).start();
+    const changing = setInterval(() => {
+      spinner.text = textOf(words);
+    }, LOOK_MS);
+    stop = () => {
+      clearInterval(changing);
+      spinner.stop();
+    };
   }, SILENT_MS);
   try {
     return await work;
@@ -36,6 +50,10 @@ export async function withSpinner<T>(io: Io, words: string, work: Promise<T>): P
     clearTimeout(timer);
     stop?.();
   }
+}
+
+function textOf(words: string | (() => string)): string {
+  return escapeForTerminal(typeof words === 'string' ? words : words());
 }
 
 /** Settles as `work` does, or rejects with the signal's reason as soon as that is aborted. */

@@ -4,6 +4,7 @@ import type {
   AskRequest,
   AuditPage,
   CheckpointReply,
+  CloseReview,
   CredentialReply,
   DeclareIncident,
   Deny,
@@ -22,6 +23,8 @@ import type {
   RequestList,
   RequestView,
   ResourceList,
+  ReviewList,
+  ReviewView,
   Revoke,
   StatusReply,
 } from '../protocol/messages.ts';
@@ -54,6 +57,8 @@ export const getIncident = (broker: BrokerClient, id: string) =>
   broker.get<IncidentView>(`/v1/incidents/${part(id)}`);
 export const resolveIncident = (broker: BrokerClient, id: string) =>
   broker.post<IncidentView>(`/v1/incidents/${part(id)}/resolve`, {});
+export const reopenIncident = (broker: BrokerClient, id: string) =>
+  broker.post<IncidentView>(`/v1/incidents/${part(id)}/reopen`, {});
 
 export const askRequest = (broker: BrokerClient, ask: AskRequest, options?: PostOptions) =>
   broker.post<RequestView>('/v1/requests', ask, options);
@@ -106,6 +111,12 @@ export const revokeGrants = (broker: BrokerClient, revoke: Revoke) =>
 /** Whom a revocation would hit. */
 export const dryRunRevoke = (broker: BrokerClient, revoke: Revoke) =>
   broker.post<GrantList>('/v1/revoke/dry-run', revoke, BARE);
+
+/** Open ones that concern this person; all of them with the right to review. */
+export const listReviews = (broker: BrokerClient, { all }: { all: boolean }) =>
+  broker.get<ReviewList>(`/v1/reviews${query({ all: all ? 'true' : undefined })}`);
+export const closeReview = (broker: BrokerClient, id: string, close: CloseReview) =>
+  broker.post<ReviewView>(`/v1/reviews/${part(id)}/close`, close);
 
 export const getCheckpoint = (broker: BrokerClient, from: number) =>
   broker.get<CheckpointReply>(`/v1/audit/checkpoint${query({ from })}`);

@@ -5,7 +5,7 @@
 import { AppError, isAppError } from '../protocol/errors.ts';
 import type { GrantView, RequestView } from '../protocol/messages.ts';
 import { parseInstant } from '../protocol/time.ts';
-import { getStatus, issueCredential, listResources } from './calls.ts';
+import { issueCredential } from './calls.ts';
 import type { Client } from './client.ts';
 import type { ClientConfig } from './config.ts';
 import type { ClientContext } from './context.ts';
@@ -22,7 +22,6 @@ import { listNames } from './files.ts';
 import { withLock } from './lock.ts';
 import { listSessionGrants, wipeSessionFiles, writeSessionFiles } from './session-files.ts';
 import {
-  fromReply,
   type StatusFile,
   type StatusOwner,
   updateStatusFile,
@@ -30,10 +29,14 @@ import {
   withGrant,
   withoutGrant,
   withRequest,
-  writeNames,
 } from './status-file.ts';
 
 const LOCK_TIMEOUT_MS = 60_000;
+
+/** Alone with what is held: its files, and the status file. */
+export function withHoldLock<T>({ paths }: ClientContext, work: () => Promise<T>): Promise<T> {
+  return withLock(paths.holdLock, work, { timeoutMs: LOCK_TIMEOUT_MS });
+}
 
 /** Loads what a grant will need. */
 export { prepareMaterial as prepareToHold } from './credentials.ts';
@@ -45,7 +48,7 @@ export interface HoldOptions {
 }
 
 /**
- * A credential of this device for each active grant, in the same order: the one at hand while more than a third of its life
+ * A credential of this device for each ready or active grant, in the same order: the one at hand while more than a third of its life
  * remains, else a renewed or new one. Session files and the status file are written. Where some fail, the others are kept,
  * and the first failure is thrown: `ended`, `denied`, `target_refused`, `target_unreachable` and whatever the call may give.
  */
@@ -55,28 +58,24 @@ export async function ensureCredentials(
   options: HoldOptions = {},
 ): Promise<HeldCredential[]> {
   const { context, config } = client;
-  return withLock(
-    context.paths.holdLock,
-    async () => {
-      const settled = await Promise.allSettled(grants.map((grant) => obtain(client, grant, options)));
-      const obtained = settled.filter((result) => result.status === 'fulfilled').map(({ value }) => value);
-      await writeSessionFiles(
-        context.paths,
-        obtained.map(({ credential }) => credential),
+  return withHoldLock(context, async () => {
+    const settled = await Promise.allSettled(grants.map((grant) => obtain(client, grant, options)));
+    const obtained = settled.filter((result) => result.status === 'fulfilled').map(({ value }) => value);
+    await writeSessionFiles(
+      context.paths,
+      obtained.map(({ credential }) => credential),
+    );
+    if (obtained.length > 0) {
+      await updateStatusFile(ownerOf(context, config), context.now(), (status) =>
+        obtained.reduce(
+          (before, { grant, credential }) => withCredential(withGrant(before, grant), credential),
+          status,
+        ),
       );
-      if (obtained.length > 0) {
-        await updateStatusFile(ownerOf(context, config), context.now(), (status) =>
-          obtained.reduce(
-            (before, { grant, credential }) => withCredential(withGrant(before, grant), credential),
-            status,
-          ),
-        );
-      }
-      for (const result of settled) if (result.status === 'rejected') throw result.reason;
-      return obtained.map(({ credential }) => credential);
-    },
-    { timeoutMs: LOCK_TIMEOUT_MS },
-  );
+    }
+    for (const result of settled) if (result.status === 'rejected') throw result.reason;
+    return obtained.map(({ credential }) => credential);
+  });
 }
 
 /** {@link ensureCredentials} for one grant. */
@@ -96,16 +95,12 @@ export async function releaseLocal(
   config: ClientConfig,
   grantId: string,
 ): Promise<void> {
-  await withLock(
-    context.paths.holdLock,
-    async () => {
-      await wipeGrant(context, grantId);
-      await updateStatusFile(ownerOf(context, config), context.now(), (status) =>
-        withoutGrant(status, grantId),
-      );
-    },
-    { timeoutMs: LOCK_TIMEOUT_MS },
-  );
+  await withHoldLock(context, async () => {
+    await wipeGrant(context, grantId);
+    await updateStatusFile(ownerOf(context, config), context.now(), (status) =>
+      withoutGrant(status, grantId),
+    );
+  });
 }
 
 /** Notes in the status file what became of a request. */
@@ -114,10 +109,8 @@ export async function noteRequest(
   config: ClientConfig,
   request: RequestView,
 ): Promise<StatusFile> {
-  return withLock(
-    context.paths.holdLock,
-    () => updateStatusFile(ownerOf(context, config), context.now(), (status) => withRequest(status, request)),
-    { timeoutMs: LOCK_TIMEOUT_MS },
+  return withHoldLock(context, () =>
+    updateStatusFile(ownerOf(context, config), context.now(), (status) => withRequest(status, request)),
   );
 }
 
@@ -127,34 +120,9 @@ export async function noteGrant(
   config: ClientConfig,
   grant: GrantView,
 ): Promise<void> {
-  if (grant.state !== 'active') return releaseLocal(context, config, grant.id);
-  await withLock(
-    context.paths.holdLock,
-    () => updateStatusFile(ownerOf(context, config), context.now(), (status) => withGrant(status, grant)),
-    { timeoutMs: LOCK_TIMEOUT_MS },
-  );
-}
-
-/**
- * Asks the broker for everything, writes the status file and the completion names, and wipes what belongs to no active
- * grant. Asks while holding the lock: a grant that came after the answer must not be taken for one that has ended.
- */
-export async function refreshStatus({ context, config, broker }: Client): Promise<StatusFile> {
-  const { paths } = context;
-  return withLock(
-    paths.holdLock,
-    async () => {
-      const [reply, { resources }] = await Promise.all([getStatus(broker), listResources(broker)]);
-      const active = new Set(reply.grants.filter(({ state }) => state === 'active').map(({ id }) => id));
-      for (const id of listLocalGrants(context)) if (!active.has(id)) await wipeGrant(context, id);
-      const [resourceNames, incidentIds] = [
-        resources.map(({ name }) => name),
-        reply.incidents.map(({ id }) => id),
-      ];
-      await writeNames(paths, { resources: resourceNames, incidents: incidentIds });
-      return updateStatusFile(ownerOf(context, config), context.now(), (status) => fromReply(status, reply));
-    },
-    { timeoutMs: LOCK_TIMEOUT_MS },
+  if (grant.state === 'ended') return releaseLocal(context, config, grant.id);
+  await withHoldLock(context, () =>
+    updateStatusFile(ownerOf(context, config), context.now(), (status) => withGrant(status, grant)),
   );
 }
 
@@ -170,7 +138,7 @@ interface Obtained {
 }
 
 async function obtain(client: Client, grant: GrantView, options: HoldOptions): Promise<Obtained> {
-  if (grant.state !== 'active') {
+  if (grant.state === 'ended') {
     throw new AppError(
       'ended',
       `${grant.id} has ended${grant.endCause === null ? '' : `: ${grant.endCause}`}`,
@@ -238,12 +206,12 @@ function isCode(error: unknown, code: string): boolean {
 }
 
 /** Grants of which something lies on this machine. */
-function listLocalGrants({ paths }: ClientContext): Set<string> {
+export function listLocalGrants({ paths }: ClientContext): Set<string> {
   const sealed = listNames(paths.credentialsDir).map((name) => name.replace(/\.json$/, ''));
   return new Set([...sealed, ...listSessionGrants(paths)].filter(isGrantId));
 }
 
-async function wipeGrant({ paths }: ClientContext, grantId: string): Promise<void> {
+export async function wipeGrant({ paths }: ClientContext, grantId: string): Promise<void> {
   wipe(paths, grantId);
   await wipeSessionFiles(paths, grantId);
 }
@@ -252,6 +220,6 @@ function cacheOf({ context: { paths, warn }, device: { cacheKey } }: Client): Cr
   return cacheKey === undefined ? undefined : { paths, cacheKey, warn };
 }
 
-function ownerOf({ paths }: ClientContext, { broker, user, device }: ClientConfig): StatusOwner {
+export function ownerOf({ paths }: ClientContext, { broker, user, device }: ClientConfig): StatusOwner {
   return { paths, broker, user, device };
 }

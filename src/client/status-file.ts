@@ -2,21 +2,22 @@
  * What `oncall status`, prompts and completion read without network and keychain: the state as of the last word from the
  * broker. Nothing in it is secret, nothing is decided by it. On the way of `status`, so nothing heavy is imported.
  */
-import { join } from 'node:path';
 import { AppError } from '../protocol/errors.ts';
 import type {
   GrantView,
   IncidentView,
   RequestView,
+  ReviewView,
   ShiftView,
   StatusReply,
   Target,
+  WaitingView,
 } from '../protocol/messages.ts';
-import { isName } from '../protocol/names.ts';
 import { formatInstant } from '../protocol/time.ts';
+import { changedNames } from './completion-names.ts';
 import { readSafeFile } from './files.ts';
 import type { ClientPaths } from './paths.ts';
-import { type FileWrite, writeFiles } from './write-files.ts';
+import { writeFiles } from './write-files.ts';
 
 const SCHEMA = 'oncall.status/v1';
 
@@ -24,9 +25,15 @@ export interface StatusGrant {
   readonly id: string;
   readonly target: Target;
   readonly kind: GrantView['kind'];
+  /** `ready`: opened by itself; the first credential begins its window. */
+  readonly state: 'ready' | 'active';
+  readonly via: string;
+  readonly rule: string | null;
   readonly startsAt: string;
   readonly endsAt: string;
   readonly hardEndsAt: string;
+  readonly graceEndsAt: string | null;
+  readonly graceCause: string | null;
   readonly extensionsLeft: number;
   readonly incidents: readonly string[];
   /** Of this device; null where it holds none. */
@@ -36,9 +43,11 @@ export interface StatusGrant {
 export interface StatusPending {
   readonly id: string;
   readonly targets: readonly Target[];
+  readonly bundle: string | null;
   readonly incident: string | null;
   readonly createdAt: string;
   readonly expiresAt: string;
+  readonly waiting: readonly WaitingView[];
 }
 
 export interface StatusFile {
@@ -49,7 +58,9 @@ export interface StatusFile {
   readonly device: { readonly id: string; readonly name: string };
   /** When the broker last told us something that stands here. */
   readonly brokerContactAt: string;
-  /** Active ones, in order of their ends. */
+  /** Set while whoever listened to the broker has heard nothing for a minute or more: what was revoked since may stand here. */
+  readonly revocationsUnheardSince: string | null;
+  /** Ready and active ones, in order of their ends. */
   readonly grants: readonly StatusGrant[];
   readonly pending: readonly StatusPending[];
   /** Open ones that the broker names to this person. */
@@ -59,6 +70,10 @@ export interface StatusFile {
   readonly approvalsWaiting: number;
   /** What every device of a person is told: that another one was added or revoked, for one. Newest first. */
   readonly notices: readonly { readonly at: string; readonly text: string }[];
+  /** Open ones that this person may close, and those about this person. */
+  readonly reviews: readonly Pick<ReviewView, 'id' | 'user' | 'dueAt' | 'overdue'>[];
+  /** What does not work at the broker as it should. */
+  readonly warnings: readonly string[];
 }
 
 /** Who the file is about. */
@@ -76,22 +91,50 @@ export function readStatusFile(paths: ClientPaths): StatusFile | undefined {
   try {
     const status = JSON.parse(bytes.toString('utf8')) as StatusFile;
     if (status.schema === SCHEMA && Array.isArray(status.grants) && Array.isArray(status.pending))
-      return status;
+      return completed(status);
   } catch {
     // Reported below: what is wrong with it helps nobody.
   }
   throw new AppError('corrupt_file', `${paths.statusFile} is damaged`, { hint: 'oncall status --refresh' });
 }
 
-/** Reads, changes and writes. The caller holds `paths.holdLock`. A damaged file is begun anew. */
+/** What an older version did not write. */
+const OLDER = { revocationsUnheardSince: null, reviews: [], warnings: [] };
+const OLDER_GRANT = { state: 'active', via: 'policy', rule: null, graceEndsAt: null, graceCause: null };
+const OLDER_PENDING = { bundle: null, waiting: [] };
+
+function completed(status: StatusFile): StatusFile {
+  const grants = status.grants.map((grant) => ({ ...OLDER_GRANT, ...grant }));
+  const pending = status.pending.map((one) => ({ ...OLDER_PENDING, ...one }));
+  return { ...OLDER, ...status, grants, pending };
+}
+
+/**
+ * Reads, changes and writes what the broker has just said: it was heard. The caller holds `paths.holdLock`. A damaged file is
+ * begun anew.
+ */
 export async function updateStatusFile(
   owner: StatusOwner,
   nowMs: number,
   change: (status: StatusFile) => StatusFile,
 ): Promise<StatusFile> {
-  const current = readUndamaged(owner.paths);
-  const status = change({ ...(current ?? emptyStatus(owner, nowMs)), brokerContactAt: formatInstant(nowMs) });
+  const heard = { brokerContactAt: formatInstant(nowMs), revocationsUnheardSince: null };
+  return rewrite(owner, nowMs, (status) => change({ ...status, ...heard }));
+}
+
+/** Notes that nothing was heard since. The caller holds `paths.holdLock`. */
+export async function noteSilence(owner: StatusOwner, nowMs: number, sinceMs: number): Promise<StatusFile> {
+  const revocationsUnheardSince = formatInstant(sinceMs);
+  return rewrite(owner, nowMs, (status) => ({ ...status, revocationsUnheardSince }));
+}
+
+async function rewrite(
+  owner: StatusOwner,
+  nowMs: number,
+  change: (status: StatusFile) => StatusFile,
+): Promise<StatusFile> {
   const { paths } = owner;
+  const status = change(readUndamaged(paths) ?? emptyStatus(owner, nowMs));
   const idsOf = (rows: readonly { readonly id: string }[]) => rows.map(({ id }) => id);
   await writeFiles([
     // The broker knows all of it, and a damaged file is begun anew: not worth waiting for the disk.
@@ -118,20 +161,23 @@ function emptyStatus({ paths, broker, user, device }: StatusOwner, nowMs: number
     user,
     device: { id: device.id, name: device.name },
     brokerContactAt: formatInstant(nowMs),
+    revocationsUnheardSince: null,
     grants: [],
     pending: [],
     incidents: [],
     shifts: [],
     approvalsWaiting: 0,
     notices: [],
+    reviews: [],
+    warnings: [],
   };
 }
 
-/** The grant as it is now; one that is not active any more goes. */
+/** The grant as it is now; one that has ended goes. */
 export function withGrant(status: StatusFile, grant: GrantView): StatusFile {
   const others = status.grants.filter(({ id }) => id !== grant.id);
-  if (grant.state !== 'active') return { ...status, grants: others };
-  const grants = [...others, statusGrant(grant, status.device.id)];
+  if (grant.state === 'ended') return { ...status, grants: others };
+  const grants = [...others, statusGrant(grant, grant.state, status.device.id)];
   return { ...status, grants: grants.sort((a, b) => (a.endsAt < b.endsAt ? -1 : 1)) };
 }
 
@@ -166,11 +212,15 @@ export function fromReply(status: StatusFile, reply: StatusReply): StatusFile {
     shifts: reply.me.shifts,
     approvalsWaiting: reply.approvals.length,
     notices: reply.me.notices,
+    // An older broker knows neither.
+    reviews: (reply.reviews ?? []).map(({ id, user, dueAt, overdue }) => ({ id, user, dueAt, overdue })),
+    warnings: reply.warnings ?? [],
   };
 }
 
-function statusGrant(grant: GrantView, deviceId: string): StatusGrant {
-  const { id, target, kind, startsAt, endsAt, hardEndsAt, extensionsLeft, incidents } = grant;
+function statusGrant(grant: GrantView, state: StatusGrant['state'], deviceId: string): StatusGrant {
+  const { id, target, kind, via, rule = null, startsAt, endsAt, hardEndsAt, incidents } = grant;
+  const { graceEndsAt = null, graceCause = null, extensionsLeft } = grant;
   const mine = grant.credentials.filter(
     (credential) => credential.deviceId === deviceId && credential.state === 'live',
   );
@@ -179,27 +229,14 @@ function statusGrant(grant: GrantView, deviceId: string): StatusGrant {
       .map(({ expiresAt }) => expiresAt)
       .sort()
       .at(-1) ?? null;
-  return { id, target, kind, startsAt, endsAt, hardEndsAt, extensionsLeft, incidents, credentialExpiresAt };
+  return {
+    ...{ id, target, kind, state, via, rule, startsAt, endsAt, hardEndsAt, graceEndsAt, graceCause },
+    ...{ extensionsLeft, incidents, credentialExpiresAt },
+  };
 }
 
-function statusPending({ id, targets, incident, createdAt, expiresAt }: RequestView): StatusPending {
-  return { id, targets: targets.map(({ target }) => target), incident, createdAt, expiresAt };
-}
-
-export type NameList = 'resources' | 'bundles' | 'incidents' | 'requests' | 'grants';
-
-type Names = Partial<Readonly<Record<NameList, readonly string[]>>>;
-
-/** One name a line, for shell completion. What is no name is left out: shells read these files. */
-export async function writeNames(paths: ClientPaths, names: Names): Promise<void> {
-  await writeFiles(changedNames(paths, names));
-}
-
-function changedNames(paths: ClientPaths, names: Names): FileWrite[] {
-  return Object.entries(names).flatMap(([list, values]) => {
-    const lines = [...new Set(values)].filter(isName).sort();
-    const data = lines.map((line) => `${line}\n`).join('');
-    const path = join(paths.completeDir, list);
-    return readSafeFile(path)?.toString('utf8') === data ? [] : [{ path, data, isCopy: true }];
-  });
+function statusPending(request: RequestView): StatusPending {
+  const { id, bundle = null, incident, createdAt, expiresAt, waiting = [] } = request;
+  const targets = request.targets.map(({ target }) => target);
+  return { id, targets, bundle, incident, createdAt, expiresAt, waiting };
 }

@@ -1,16 +1,17 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { writeNames } from '../../src/client/completion-names.ts';
 import {
   ensureCredential,
   ensureCredentials,
   noteGrant,
   noteRequest,
-  refreshStatus,
   releaseLocal,
 } from '../../src/client/hold.ts';
+import { refreshStatus } from '../../src/client/refresh.ts';
 import { grantFolder } from '../../src/client/session-files.ts';
-import { readStatusFile, writeNames } from '../../src/client/status-file.ts';
+import { readStatusFile } from '../../src/client/status-file.ts';
 import { formatInstant } from '../../src/protocol/time.ts';
 import { failureOf, GRANT_ID, testClient, testContext, testGrant } from './fixture.ts';
 import { type Asked, Refused, startTestBroker, type TestBroker } from './test-broker.ts';

@@ -6,7 +6,7 @@ import { environmentFor, grantFolder } from '../../client/session-files.ts';
 import { AppError } from '../../protocol/errors.ts';
 import { defineCommand, firstArgument, readTarget, type TypedTarget, textOption } from '../command.ts';
 import type { Context } from '../context.ts';
-import { activeGrants, findGrant, notHeld } from '../held-grants.ts';
+import { findGrant, formatTyped, notHeld, standingGrants } from '../held-grants.ts';
 import { writeJson } from '../io.ts';
 
 const FORMATS = ['env', 'json', 'pgpass', 'ssh'] as const;
@@ -33,9 +33,8 @@ export const credentialCommand = defineCommand<CredentialOptions>({
 /** The one command that prints a secret: its job is to hand a credential to another tool. */
 export async function runCredential(context: Context, options: CredentialOptions): Promise<void> {
   const { target } = options;
-  const grant = findGrant(target, await activeGrants(context));
-  if (grant === undefined)
-    throw notHeld(target.role === undefined ? target.resource : `${target.resource}:${target.role}`);
+  const grant = findGrant(target, await standingGrants(context));
+  if (grant === undefined) throw notHeld(formatTyped(target));
   const fitting = grant.kind === 'postgres' ? 'env' : 'ssh';
   const format = options.format ?? (context.format === 'table' ? fitting : 'json');
   if ((format === 'pgpass' && grant.kind !== 'postgres') || (format === 'ssh' && grant.kind !== 'ssh')) {

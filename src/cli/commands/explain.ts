@@ -6,13 +6,13 @@ import {
   durationOption,
   firstArgument,
   flagOption,
+  incidentOption,
   readTarget,
   textOption,
 } from '../command.ts';
 import type { Context } from '../context.ts';
 import { type Line, writeResult } from '../io.ts';
 import { resolveId } from '../match-id.ts';
-import { readIncidentId } from '../read-incident.ts';
 import { propertyLines, tableLines } from '../table.ts';
 import { decisionLines } from '../views/requests.ts';
 
@@ -34,10 +34,9 @@ export const explainCommand = defineCommand<ExplainOptions>({
   read: (typed) => {
     const about = firstArgument(typed, 'about');
     if (!isRequest(about)) readTarget(about);
-    const incident = textOption(typed, 'incident');
     return {
       about,
-      incident: incident === undefined ? undefined : readIncidentId(incident),
+      incident: incidentOption(typed),
       durationSeconds: durationOption(typed, 'for'),
       hasReason: flagOption(typed, 'reason') || textOption(typed, 'reason') !== undefined,
     };

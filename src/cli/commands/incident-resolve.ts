@@ -2,7 +2,7 @@ import { resolveIncident } from '../../client/calls.ts';
 import { defineCommand, firstArgument } from '../command.ts';
 import type { Context } from '../context.ts';
 import { writeResult } from '../io.ts';
-import { readIncidentId } from '../read-incident.ts';
+import { readIncidentRef } from '../read-incident.ts';
 import { incidentLine } from '../views/incidents.ts';
 
 export interface IncidentResolveOptions {
@@ -11,7 +11,7 @@ export interface IncidentResolveOptions {
 
 export const incidentResolveCommand = defineCommand<IncidentResolveOptions>({
   declare: (command) => void command.argument('<id>', 'the incident'),
-  read: (typed) => ({ id: readIncidentId(firstArgument(typed, 'id')) }),
+  read: (typed) => ({ id: readIncidentRef(firstArgument(typed, 'id')) }),
   run: runIncidentResolve,
 });
 

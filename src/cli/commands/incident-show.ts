@@ -2,7 +2,7 @@ import { getIncident } from '../../client/calls.ts';
 import { defineCommand, firstArgument } from '../command.ts';
 import type { Context } from '../context.ts';
 import { writeResult } from '../io.ts';
-import { readIncidentId } from '../read-incident.ts';
+import { readIncidentRef } from '../read-incident.ts';
 import { incidentTable } from '../views/incidents.ts';
 
 export interface IncidentShowOptions {
@@ -11,7 +11,7 @@ export interface IncidentShowOptions {
 
 export const incidentShowCommand = defineCommand<IncidentShowOptions>({
   declare: (command) => void command.argument('<id>', 'the incident'),
-  read: (typed) => ({ id: readIncidentId(firstArgument(typed, 'id')) }),
+  read: (typed) => ({ id: readIncidentRef(firstArgument(typed, 'id')) }),
   run: runIncidentShow,
 });
 

@@ -6,7 +6,7 @@ import type { GrantView } from '../../protocol/messages.ts';
 import { formatTarget } from '../../protocol/names.ts';
 import { defineCommand, flagOption } from '../command.ts';
 import type { Context } from '../context.ts';
-import { activeGrants, type FoundGrant, findGrants } from '../held-grants.ts';
+import { type FoundGrant, findGrants, standingGrants } from '../held-grants.ts';
 import { type Line, writeResult } from '../io.ts';
 import { canAsk, chooseSome } from '../prompt.ts';
 import { endedLines } from '../views/grants.ts';
@@ -62,7 +62,7 @@ export async function runRelease(context: Context, options: ReleaseOptions): Pro
 /** From the broker; where it can't be reached, from the status file, with the failure. */
 async function heldGrants(context: Context): Promise<{ grants: readonly FoundGrant[]; failure?: unknown }> {
   try {
-    return { grants: await activeGrants(context) };
+    return { grants: await standingGrants(context) };
   } catch (failure) {
     if (!isAppError(failure) || failure.code === 'not_enrolled' || failure.code === 'interrupted')
       throw failure;

@@ -5,7 +5,7 @@ import type { GrantView } from '../../protocol/messages.ts';
 import { formatTarget } from '../../protocol/names.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
-import { activeGrants, findGrants } from '../held-grants.ts';
+import { findGrants, standingGrants } from '../held-grants.ts';
 import { type Line, writeResult } from '../io.ts';
 import { publicCredential } from '../request-flow.ts';
 import { bothTimes } from '../times.ts';
@@ -31,8 +31,10 @@ export const renewCommand = defineCommand<RenewOptions>({
  */
 export async function runRenew(context: Context, { targets, extend }: RenewOptions): Promise<void> {
   const client = await context.client();
-  const active = await activeGrants(context);
-  const grants = targets.length === 0 ? active : findGrants(targets, active);
+  const standing = await standingGrants(context);
+  // What is ready is used when somebody says so: nobody renews what they have not begun.
+  const grants =
+    targets.length === 0 ? standing.filter(({ state }) => state === 'active') : findGrants(targets, standing);
   if (grants.length === 0)
     throw new AppError('not_found', 'you hold nothing to renew', { hint: 'oncall request TARGET' });
   const extended = extend ? await extendAll(context, grants) : { grants, failure: undefined };
@@ -54,6 +56,11 @@ async function extendAll(
   let failure: unknown;
   for (const grant of grants) {
     try {
+      // Its window has not begun.
+      if (grant.state === 'ready') {
+        after.push(grant);
+        continue;
+      }
       const extended = await extendGrant(broker, grant.id, {});
       await noteGrant(clientContext, config, extended);
       after.push(extended);

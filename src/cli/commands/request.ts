@@ -1,10 +1,12 @@
 import { askRequest, dryRunRequest, listResources } from '../../client/calls.ts';
 import { AppError } from '../../protocol/errors.ts';
 import type { AskRequest } from '../../protocol/messages.ts';
+import { formatTarget } from '../../protocol/names.ts';
 import {
   defineCommand,
   durationOption,
   flagOption,
+  incidentOption,
   readTarget,
   type Typed,
   type TypedTarget,
@@ -12,7 +14,7 @@ import {
 } from '../command.ts';
 import type { Context } from '../context.ts';
 import { canAsk, chooseSome } from '../prompt.ts';
-import { readIncidentId } from '../read-incident.ts';
+import { readIncidentRef } from '../read-incident.ts';
 import { finishRequest, showDryRun } from '../request-flow.ts';
 
 export interface AskOptions {
@@ -22,7 +24,7 @@ export interface AskOptions {
 }
 
 export interface RequestOptions extends AskOptions {
-  /** None: a person picks. */
+  /** Resources and bundles. None: the bundle of the incident; without that a person picks. */
   readonly targets: readonly TypedTarget[];
   readonly wait: boolean;
   readonly timeoutSeconds: number | undefined;
@@ -32,7 +34,7 @@ export interface RequestOptions extends AskOptions {
 export const requestCommand = defineCommand<RequestOptions>({
   declare: (command) =>
     void command
-      .argument('[targets...]', 'resources, or resource:role')
+      .argument('[targets...]', 'resources, resource:role, or bundles (none: the bundle of the incident)')
       .option('-i, --incident <id>', 'the incident it is for (ONCALL_INCIDENT)')
       .option('-r, --reason <words>', 'why')
       .option('-d, --for <duration>', 'how long, such as 45m')
@@ -51,16 +53,17 @@ export const requestCommand = defineCommand<RequestOptions>({
 });
 
 export function readAsk(typed: Typed): AskOptions {
-  const incident = textOption(typed, 'incident');
   return {
-    incident: incident === undefined ? undefined : readIncidentId(incident),
+    incident: incidentOption(typed),
     reason: textOption(typed, 'reason'),
     durationSeconds: durationOption(typed, 'for'),
   };
 }
 
 export async function runRequest(context: Context, options: RequestOptions): Promise<void> {
-  const targets = options.targets.length > 0 ? options.targets : await pickTargets(context);
+  const isBundleOfIncident = options.incident !== undefined;
+  const targets =
+    options.targets.length > 0 || isBundleOfIncident ? options.targets : await pickTargets(context);
   const ask = askFor(context, targets, options);
   const broker = await context.broker();
   if (options.dryRun) return showDryRun(context, await dryRunRequest(broker, ask));
@@ -79,7 +82,7 @@ function prepareForGrant(): void {
 /** The message for these options; ONCALL_INCIDENT stands in for a missing `-i`. */
 export function askFor(context: Context, targets: readonly TypedTarget[], options: AskOptions): AskRequest {
   const { ONCALL_INCIDENT } = context.env;
-  const incident = options.incident ?? (ONCALL_INCIDENT ? readIncidentId(ONCALL_INCIDENT) : undefined);
+  const incident = options.incident ?? (ONCALL_INCIDENT ? readIncidentRef(ONCALL_INCIDENT) : undefined);
   const { reason, durationSeconds } = options;
   return {
     targets: [...targets],
@@ -91,17 +94,24 @@ export function askFor(context: Context, targets: readonly TypedTarget[], option
 
 async function pickTargets(context: Context): Promise<TypedTarget[]> {
   if (!canAsk(context.io)) {
+    // Nobody picks here: the bundle of that incident.
+    if (context.env.ONCALL_INCIDENT) return [];
     throw new AppError('usage', 'no target is named', {
-      hint: 'oncall resources lists what can be asked for',
+      hint: 'oncall resources lists what can be asked for; -i with an incident alone opens its bundle',
     });
   }
-  const { resources } = await listResources(await context.broker());
-  const choices = resources.flatMap(({ name, roles, kind, environment, description }) =>
+  const { resources, bundles = [] } = await listResources(await context.broker());
+  const wholes = bundles.map(({ name, targets, description }) => ({
+    label: `${name}  bundle: ${description ?? targets.map(formatTarget).join(' ')}`,
+    value: name,
+  }));
+  const singles = resources.flatMap(({ name, roles, kind, environment, description }) =>
     roles.map((role) => ({
       label: `${name}:${role}  ${kind} ${environment}${description === null ? '' : `  ${description}`}`,
       value: `${name}:${role}`,
     })),
   );
+  const choices = [...wholes, ...singles];
   if (choices.length === 0) throw new AppError('not_found', 'the catalogue has no resource that you may see');
   return (await chooseSome(context.io, 'which access do you need?', choices)).map(readTarget);
 }

@@ -1,8 +1,10 @@
 import { listResources } from '../../client/calls.ts';
 import { formatDuration } from '../../protocol/durations.ts';
+import type { BundleView, ResourceView } from '../../protocol/messages.ts';
+import { formatTarget } from '../../protocol/names.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
-import { writeResult } from '../io.ts';
+import { type Line, writeResult } from '../io.ts';
 import { tableLines } from '../table.ts';
 
 export const resourcesCommand = defineCommand<object>({
@@ -12,25 +14,39 @@ export const resourcesCommand = defineCommand<object>({
 });
 
 export async function runResources(context: Context): Promise<void> {
-  const { resources } = await listResources(await context.broker());
+  // An older broker has no bundles.
+  const { resources, bundles = [] } = await listResources(await context.broker());
   await writeResult(context.io, context.format, {
     command: 'resources',
-    data: { resources },
-    lines: () =>
-      tableLines(resources, [
-        { header: 'RESOURCE', cell: ({ name }) => ({ text: name, style: 'bold' }) },
-        { header: 'KIND', cell: ({ kind }) => kind },
-        { header: 'ENVIRONMENT', cell: ({ environment }) => environment },
-        { header: 'SERVICE', cell: ({ service }) => service },
-        { header: 'ROLES', cell: ({ roles, defaultRole }) => rolesText(roles, defaultRole) },
-        {
-          header: 'SESSION',
-          cell: ({ session }) =>
-            `${formatDuration(session.defaultSeconds)}, at most ${formatDuration(session.maxSeconds)}`,
-        },
-        { header: 'DESCRIPTION', cell: ({ description }) => description ?? '-' },
-      ]),
+    data: { resources, bundles },
+    lines: () => [...resourceLines(resources), ...bundleLines(bundles)],
   });
+}
+
+function resourceLines(resources: readonly ResourceView[]): Line[] {
+  return tableLines(resources, [
+    { header: 'RESOURCE', cell: ({ name }) => ({ text: name, style: 'bold' }) },
+    { header: 'KIND', cell: ({ kind }) => kind },
+    { header: 'ENVIRONMENT', cell: ({ environment }) => environment },
+    { header: 'SERVICE', cell: ({ service }) => service },
+    { header: 'ROLES', cell: ({ roles, defaultRole }) => rolesText(roles, defaultRole) },
+    {
+      header: 'SESSION',
+      cell: ({ session }) =>
+        `${formatDuration(session.defaultSeconds)}, at most ${formatDuration(session.maxSeconds)}`,
+    },
+    { header: 'DESCRIPTION', cell: ({ description }) => description ?? '-' },
+  ]);
+}
+
+function bundleLines(bundles: readonly BundleView[]): Line[] {
+  if (bundles.length === 0) return [];
+  const table = tableLines(bundles, [
+    { header: 'BUNDLE', cell: ({ name }) => ({ text: name, style: 'bold' }) },
+    { header: 'OPENS', cell: ({ targets }) => targets.map(formatTarget).join(' ') },
+    { header: 'DESCRIPTION', cell: ({ description }) => description ?? '-' },
+  ]);
+  return ['', ...table];
 }
 
 /** The role that is meant where none is typed carries a star. */

@@ -2,7 +2,7 @@ import { dryRunRevoke, listGrants, revokeGrants } from '../../client/calls.ts';
 import { AppError } from '../../protocol/errors.ts';
 import type { GrantView, Revoke } from '../../protocol/messages.ts';
 import { formatTarget } from '../../protocol/names.ts';
-import { defineCommand, flagOption, textOption } from '../command.ts';
+import { defineCommand, flagOption, incidentOption, textOption } from '../command.ts';
 import type { Context } from '../context.ts';
 import { note, writeLines, writeResult } from '../io.ts';
 import { matchId } from '../match-id.ts';
@@ -33,7 +33,7 @@ export const revokeCommand = defineCommand<RevokeOptions>({
       grants: typed.args,
       user: textOption(typed, 'user'),
       resource: textOption(typed, 'resource'),
-      incident: textOption(typed, 'incident'),
+      incident: incidentOption(typed),
       reason: textOption(typed, 'reason'),
       yes: flagOption(typed, 'yes'),
     };
@@ -95,7 +95,7 @@ async function fullIds(context: Context, typed: readonly string[]): Promise<stri
   const { isId } = await import('../../protocol/ids.ts');
   if (typed.every(isId)) return [...typed];
   const { grants } = await listGrants(await context.broker(), { all: true });
-  const ids = grants.filter(({ state }) => state === 'active').map(({ id }) => id);
+  const ids = grants.filter(({ state }) => state !== 'ended').map(({ id }) => id);
   return typed.map((prefix) => matchId(prefix, ids, 'grant'));
 }
 

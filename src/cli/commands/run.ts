@@ -26,7 +26,7 @@ export const runCommand = defineCommand<RunOptions>({
       .usage('<target...> [options] -- <command> [arguments...]')
       // A forgotten -- must be what is complained about, not the command's own options.
       .allowUnknownOption()
-      .argument('<targets...>', 'resources, or resource:role')
+      .argument('<targets...>', 'resources, resource:role, or bundles')
       .option('-i, --incident <id>', 'the incident it is for (ONCALL_INCIDENT, or the only one that fits)')
       .option('-r, --reason <words>', 'why')
       .option('-d, --for <duration>', 'how long, such as 45m')

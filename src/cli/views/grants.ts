@@ -13,7 +13,8 @@ export function grantTable(
   const columns: Column<GrantView>[] = [
     { header: 'TARGET', cell: (grant) => ({ text: formatTarget(grant.target), style: 'bold' }) },
     { header: 'STATE', cell: (grant) => statePiece(grant) },
-    { header: 'ENDS', cell: (grant) => bothTimes(grant.endedAt ?? grant.endsAt, now) },
+    { header: 'VIA', cell: ({ via, rule }) => viaText(via, rule ?? null) },
+    { header: 'ENDS', cell: (grant) => bothTimes(grant.endedAt ?? endOf(grant), now) },
     { header: 'INCIDENTS', cell: (grant) => grant.incidents.join(' ') || '-' },
     { header: 'GRANT', cell: (grant) => grant.id },
   ];
@@ -21,11 +22,21 @@ export function grantTable(
   return tableLines(grants, withUser ? [user, ...columns] : columns);
 }
 
+/** `shift (orders-primary-read)`: how it was opened, and the automation rule that did. */
+export function viaText(via: string, rule: string | null): string {
+  return rule === null ? via : `${via} (${rule})`;
+}
+
+/** What comes first: the end of the window, or of the grace. */
+export function endOf({ endsAt, graceEndsAt }: Pick<GrantView, 'endsAt' | 'graceEndsAt'>): string {
+  return graceEndsAt && graceEndsAt < endsAt ? graceEndsAt : endsAt;
+}
+
 /** One line for one grant that has just been got: what, until when, and what may follow. */
 export function grantedLine(grant: GrantView, now: number): Line {
   const extensions = grant.extensionsLeft > 0 ? `, extendable to ${bothTimes(grant.hardEndsAt, now)}` : '';
   return [
-    { text: grant.held ? 'already held' : 'granted', style: 'green' },
+    { text: grant.state === 'ready' ? 'ready' : grant.held ? 'already held' : 'granted', style: 'green' },
     ' ',
     { text: formatTarget(grant.target), style: 'bold' },
     ` until ${bothTimes(grant.endsAt, now)}${extensions}  ${grant.id}`,
@@ -35,7 +46,7 @@ export function grantedLine(grant: GrantView, now: number): Line {
 /** What is proven about an ended grant: a line for each credential, as far as the proof goes. */
 export function endedLines(grant: GrantView): Line[] {
   const head: Line = [
-    { text: grant.state === 'ended' ? 'ended' : 'active', style: grant.state === 'ended' ? 'green' : 'red' },
+    { text: grant.state, style: grant.state === 'ended' ? 'green' : 'red' },
     ' ',
     { text: formatTarget(grant.target), style: 'bold' },
     `  ${grant.id}`,
@@ -52,6 +63,6 @@ export function endedLines(grant: GrantView): Line[] {
 }
 
 function statePiece({ state, endCause }: GrantView): Piece {
-  if (state === 'active') return { text: 'active', style: 'green' };
+  if (state !== 'ended') return { text: state, style: 'green' };
   return endCause === null ? 'ended' : `ended (${endCause})`;
 }

@@ -5,6 +5,7 @@ import type { Line, Piece, Style } from '../io.ts';
 import { propertyLines, tableLines } from '../table.ts';
 import { bothTimes } from '../times.ts';
 import { grantedLine } from './grants.ts';
+import { waitingWords } from './waiting.ts';
 
 /** Everything about one request: what was asked, what was decided and why, who answered, what came of it. */
 export function requestLines(request: RequestView, now: number): Line[] {
@@ -12,6 +13,7 @@ export function requestLines(request: RequestView, now: number): Line[] {
     ['request', request.id === '' ? 'dry run, nothing was recorded' : request.id],
     ['state', { text: request.state, style: STATE_STYLE[request.state] }],
     ['user', request.user],
+    ...(request.bundle ? [['bundle', request.bundle] satisfies [string, Piece]] : []),
     ['incident', request.incident ?? '-'],
     ['reason', request.reason ?? '-'],
     ['for', formatDuration(request.durationSeconds)],
@@ -27,6 +29,8 @@ export function requestLines(request: RequestView, now: number): Line[] {
       const reason = answer.reason === null ? '' : `: ${answer.reason}`;
       return `${verdict} by ${answer.approver} at ${bothTimes(answer.at, now)}${reason}`;
     }),
+    // An older broker has no stages.
+    ...(request.waiting ?? []).map((waiting): Line => `waits on ${waitingWords(waiting, now)}`),
     ...request.grants.map((grant) => grantedLine(grant, now)),
   ];
 }
@@ -54,12 +58,28 @@ export function requestTable(requests: readonly RequestView[], now: number): Lin
   return tableLines(requests, [
     { header: 'REQUEST', cell: ({ id }) => id },
     { header: 'USER', cell: ({ user }) => ({ text: user, style: 'bold' }) },
-    { header: 'TARGETS', cell: ({ targets }) => targets.map(({ target }) => formatTarget(target)).join(' ') },
+    { header: 'TARGETS', cell: (request) => askedFor(request) },
     { header: 'FOR', cell: ({ durationSeconds }) => formatDuration(durationSeconds) },
     { header: 'INCIDENT', cell: ({ incident }) => incident ?? '-' },
+    { header: 'STAGE', cell: ({ waiting }) => stagesText(waiting ?? []) },
+    { header: 'ASKED', cell: ({ waiting }) => askedText(waiting ?? []) },
     { header: 'EXPIRES', cell: ({ expiresAt }) => bothTimes(expiresAt, now) },
     { header: 'REASON', cell: ({ reason }) => reason ?? '-' },
   ]);
+}
+
+/** The targets, and the bundle that stands for them. */
+function askedFor({ bundle, targets }: RequestView): string {
+  const names = targets.map(({ target }) => formatTarget(target)).join(' ');
+  return bundle ? `${bundle}: ${names}` : names;
+}
+
+function stagesText(waiting: RequestView['waiting']): string {
+  return waiting.map(({ stage, stages }) => `${stage}/${stages}`).join(' ') || '-';
+}
+
+function askedText(waiting: RequestView['waiting']): string {
+  return [...new Set(waiting.flatMap(({ asked }) => asked.map(({ user }) => user)))].join(' ') || '-';
 }
 
 /** Why it was refused, in one line: the rules' words, else an approver's. */

@@ -1,20 +1,20 @@
-import type { StatusFile, StatusGrant } from '../../client/status-file.ts';
+import type { StatusFile, StatusGrant, StatusPending } from '../../client/status-file.ts';
 import { formatTarget } from '../../protocol/names.ts';
 import type { Line, Piece } from '../io.ts';
 import { tableLines } from '../table.ts';
-import { bothTimes, relativeTime } from '../times.ts';
+import { bothTimes, localTime, relativeTime } from '../times.ts';
+import { endOf, viaText } from './grants.ts';
+import { waitingWords } from './waiting.ts';
 
 /** What is held, what is pending, what is burning; the age of the knowledge last, because it colours all the rest. */
 export function statusLines(status: Omit<StatusFile, 'schema'>, now: number): Line[] {
   const { grants, pending, incidents, shifts, approvalsWaiting, notices } = status;
+  const { revocationsUnheardSince: unheard } = status;
   return [
+    ...(unheard === null ? [] : [unheardLine(unheard, now)]),
     ...(grants.length === 0 ? [`${status.user} holds no access`] : grantLines(grants, now)),
-    ...pending.map(
-      ({ id, targets, expiresAt }): Line => [
-        { text: 'pending', style: 'yellow' },
-        ` ${targets.map(formatTarget).join(' ')} until ${bothTimes(expiresAt, now)}  ${id}`,
-      ],
-    ),
+    ...grants.flatMap((grant) => graceLines(grant, now)),
+    ...pending.flatMap((one) => pendingLines(one, now)),
     ...incidents.map(
       ({ id, priority, service, title }): Line => [
         { text: 'open', style: 'red' },
@@ -26,6 +26,8 @@ export function statusLines(status: Omit<StatusFile, 'schema'>, now: number): Li
       return `on call for ${schedule}, level ${level}${end}`;
     }),
     ...(approvalsWaiting > 0 ? [`${approvalsWaiting} to answer: oncall approvals`] : []),
+    ...status.reviews.map((review) => reviewLine(review, status.user, now)),
+    ...status.warnings.map((text): Line => [{ text: 'warning', style: 'yellow' }, ` ${text}`]),
     ...notices.map(
       ({ at, text }): Line => [
         { text: 'note', style: 'cyan' },
@@ -39,14 +41,49 @@ export function statusLines(status: Omit<StatusFile, 'schema'>, now: number): Li
 function grantLines(grants: readonly StatusGrant[], now: number): Line[] {
   return tableLines(grants, [
     { header: 'TARGET', cell: ({ target }) => ({ text: formatTarget(target), style: 'bold' }) },
-    { header: 'ENDS', cell: ({ endsAt }) => bothTimes(endsAt, now) },
+    { header: 'VIA', cell: ({ via, rule }) => viaText(via, rule) },
+    { header: 'ENDS', cell: (grant) => bothTimes(endOf(grant), now) },
     { header: 'CREDENTIAL', cell: (grant) => credentialPiece(grant, now) },
     { header: 'INCIDENTS', cell: ({ incidents }) => incidents.join(' ') || '-' },
     { header: 'GRANT', cell: ({ id }) => id },
   ]);
 }
 
-function credentialPiece({ credentialExpiresAt }: StatusGrant, now: number): Piece {
+/** The table says when; this says why. */
+function graceLines({ target, graceEndsAt, graceCause }: StatusGrant, now: number): Line[] {
+  if (graceEndsAt === null) return [];
+  const when = relativeTime(Date.parse(graceEndsAt), now);
+  const cause = graceCause === null ? '' : `: ${graceCause}`;
+  return [[{ text: 'ending', style: 'yellow' }, ` ${formatTarget(target)} ends ${when}${cause}`]];
+}
+
+function pendingLines({ id, bundle, targets, expiresAt, waiting }: StatusPending, now: number): Line[] {
+  const names = bundle ?? targets.map(formatTarget).join(' ');
+  return [
+    [{ text: 'pending', style: 'yellow' }, ` ${names} until ${bothTimes(expiresAt, now)}  ${id}`],
+    ...waiting.map((one): Line => `  waits on ${waitingWords(one, now)}`),
+  ];
+}
+
+function reviewLine(
+  { id, user, dueAt, overdue }: StatusFile['reviews'][number],
+  me: string,
+  now: number,
+): Line {
+  const due = overdue ? 'overdue since' : 'due';
+  const about = user === me ? 'of what you opened' : `of ${user} is yours to close`;
+  return [
+    { text: 'review', style: overdue ? 'red' : 'yellow' },
+    ` ${about}, ${due} ${bothTimes(dueAt, now)}: oncall reviews  ${id}`,
+  ];
+}
+
+function unheardLine(since: string, now: number): Line {
+  return [{ text: `revocations not heard since ${localTime(Date.parse(since), now)}`, style: 'red' }];
+}
+
+function credentialPiece({ state, target, credentialExpiresAt }: StatusGrant, now: number): Piece {
+  if (state === 'ready') return { text: `ready: oncall run ${formatTarget(target)} -- …`, style: 'green' };
   if (credentialExpiresAt === null) return 'none here';
   const expiresMs = Date.parse(credentialExpiresAt);
   if (expiresMs <= now) return { text: 'expired', style: 'yellow' };

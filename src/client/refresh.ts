@@ -1,0 +1,51 @@
+/** What the broker says of everything, or that it says nothing, put down where `status` reads it. */
+import { getStatus, listResources } from './calls.ts';
+import type { Client } from './client.ts';
+import { writeNames } from './completion-names.ts';
+import { listLocalGrants, ownerOf, wipeGrant, withHoldLock } from './hold.ts';
+import { fromReply, noteSilence, type StatusFile, updateStatusFile } from './status-file.ts';
+
+export interface RefreshOptions {
+  /** The completion names too, for which the whole catalogue is asked for. */
+  readonly names: boolean;
+}
+
+/**
+ * Asks the broker for everything, writes the status file and the completion names, and wipes what belongs to no grant that
+ * stands. Asks while holding the lock: a grant that came after the answer must not be taken for one that has ended.
+ */
+export async function refreshStatus(
+  { context, config, broker }: Client,
+  { names }: RefreshOptions = { names: true },
+): Promise<StatusFile> {
+  return withHoldLock(context, async () => {
+    const [reply, catalogue] = await Promise.all([
+      getStatus(broker),
+      names ? listResources(broker) : undefined,
+    ]);
+    const standing = new Set(reply.grants.filter(({ state }) => state !== 'ended').map(({ id }) => id));
+    for (const id of listLocalGrants(context)) if (!standing.has(id)) await wipeGrant(context, id);
+    const namesOf = (rows: readonly { readonly name: string }[]) => rows.map(({ name }) => name);
+    await writeNames(context.paths, {
+      incidents: reply.incidents.map(({ id }) => id),
+      // An older broker has no bundles.
+      ...(catalogue && {
+        resources: namesOf(catalogue.resources),
+        bundles: namesOf(catalogue.bundles ?? []),
+      }),
+    });
+    return updateStatusFile(ownerOf(context, config), context.now(), (status) => fromReply(status, reply));
+  });
+}
+
+/** Notes that the broker is there and has nothing new. */
+export async function noteContact({ context, config }: Client): Promise<StatusFile> {
+  return withHoldLock(context, () =>
+    updateStatusFile(ownerOf(context, config), context.now(), (status) => status),
+  );
+}
+
+/** Notes that what was revoked since then has not been heard of. */
+export async function noteUnheard({ context, config }: Client, sinceMs: number): Promise<StatusFile> {
+  return withHoldLock(context, () => noteSilence(ownerOf(context, config), context.now(), sinceMs));
+}
