@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/protocol/errors.ts';
 import { type Played, play, type Stage } from './stage.ts';
 import {
+  bundle,
   DEVICE_ID,
   denied,
   device,
@@ -15,6 +16,9 @@ import {
   REQUEST_ID,
   request,
   resource,
+  review,
+  statusReply,
+  waiting,
 } from './views.ts';
 
 /** Each command with the answers it needs, and what a person must be able to read from it. */
@@ -22,9 +26,37 @@ const CASES: [args: string, answers: NonNullable<Stage['answers']>, shown: strin
   ['whoami', { 'GET /v1/me': me }, ['alice', 'laptop', 'on call for orders-primary', 'phone']],
   [
     'resources',
-    { 'GET /v1/resources': { resources: [resource] } },
-    ['db-replica', 'read* write', '2h, at most 4h'],
+    { 'GET /v1/resources': { resources: [resource], bundles: [bundle] } },
+    ['db-replica', 'read* write', '2h, at most 4h', 'orders-incident', 'db-replica:read db-host:operator'],
   ],
+  [
+    'status --refresh',
+    { 'GET /v1/status': statusReply, 'GET /v1/resources': { resources: [resource], bundles: [bundle] } },
+    [
+      'alert (orders-alert)',
+      'ready: oncall run db-host:operator -- …',
+      'db-replica:read ends in 8m: incident P1-123 is resolved',
+      'pending orders-incident',
+      'leads, stage 1 of 2: asked carla (told), dave (no channel leads there); missing: 1 of group:leads; then ben in 4m',
+      'review of zoe is yours to close, overdue since',
+      'of what you opened, due',
+      'channel slack has not delivered for 5m',
+    ],
+  ],
+  ['reviews list', { 'GET /v1/reviews': { reviews: [review] } }, [review.id, 'alice', 'override', 'bob']],
+  [
+    `reviews close ${review.id.slice(0, -1)} --outcome drill --note tested`,
+    {
+      'GET /v1/reviews': { reviews: [review] },
+      [`POST /v1/reviews/${review.id}/close`]: {
+        ...review,
+        ...{ state: 'closed', outcome: 'drill', note: 'tested', closedBy: 'bob' },
+        closedAt: '2026-01-05T02:14:00.000Z',
+      },
+    },
+    ['closed: drill', 'override of alice', 'by bob'],
+  ],
+  ['incident reopen #4711', { 'POST /v1/incidents/%234711/reopen': incident }, ['open', 'P1-123']],
   ['devices list', { 'GET /v1/devices': { devices: [device] } }, ['laptop (this one)', 'never', DEVICE_ID]],
   ['devices list --user bob', { 'GET /v1/devices?user=bob': { devices: [] } }, ['DEVICE']],
   [
@@ -52,7 +84,11 @@ const CASES: [args: string, answers: NonNullable<Stage['answers']>, shown: strin
     },
     ['resolved'],
   ],
-  ['approvals', { 'GET /v1/approvals': { requests: [pending] } }, [REQUEST_ID, 'db-replica:read', '2h']],
+  [
+    'approvals',
+    { 'GET /v1/approvals': { requests: [{ ...pending, bundle: 'orders-incident', waiting: [waiting] }] } },
+    [REQUEST_ID, 'orders-incident: db-replica:read', '2h', '1/2', 'carla dave'],
+  ],
   [
     `approve ${REQUEST_ID} --for 30m`,
     { [`GET /v1/requests/${REQUEST_ID}`]: pending, [`POST /v1/requests/${REQUEST_ID}/approve`]: request },
@@ -76,6 +112,11 @@ const CASES: [args: string, answers: NonNullable<Stage['answers']>, shown: strin
     ['cancelled'],
   ],
   ['grants', { 'GET /v1/grants': { grants: [grant] } }, ['db-replica:read', 'active', 'in 1h42m', GRANT_ID]],
+  [
+    'grants',
+    { 'GET /v1/grants': { grants: statusReply.grants } },
+    ['ready', 'alert (orders-alert)', 'policy', 'in 8m'],
+  ],
   ['grants --all', { 'GET /v1/grants?all=true': { grants: [ended] } }, ['USER', 'alice', 'ended (released)']],
   [
     'explain db-replica -i P1-123 --reason -d 2h',
@@ -134,7 +175,7 @@ describe.each(CASES)('oncall %s', (args, answers, shown) => {
 
   it('is one versioned object as JSON, and a line as ndjson', async () => {
     const name = words
-      .slice(0, words[0] && ['devices', 'incident', 'audit'].includes(words[0]) ? 2 : 1)
+      .slice(0, words[0] && ['devices', 'incident', 'reviews', 'audit'].includes(words[0]) ? 2 : 1)
       .join('.');
     const json = await play([...words, '--json'], { answers });
     expect(JSON.parse(json.stdout)).toMatchObject({ schema: `oncall.${name}/v1` });
@@ -161,6 +202,16 @@ describe('what is asked of the broker', () => {
     });
     const overruled = await play([...words, '-i', 'P1-1'], { answers, env: { ONCALL_INCIDENT: 'P1-9' } });
     expect(bodyOf(overruled, 'POST /v1/requests/dry-run')).toMatchObject({ incident: 'P1-1' });
+  });
+
+  it('is the bundle of the incident where no target is named, and the bundle by its name', async () => {
+    const answers = { 'POST /v1/requests/dry-run': { ...request, id: '' } };
+    const bodies = async (words: string, env = {}) =>
+      bodyOf(await play([...words.split(' '), '--dry-run'], { answers, env }), 'POST /v1/requests/dry-run');
+    const url = 'https://example.pagerduty.com/incidents/Q2X4';
+    expect(await bodies(`request -i ${url}`)).toEqual({ targets: [], incident: url });
+    expect(await bodies('request', { ONCALL_INCIDENT: '#4711' })).toEqual({ targets: [], incident: '#4711' });
+    expect(await bodies('request orders-incident')).toEqual({ targets: [{ resource: 'orders-incident' }] });
   });
 
   it('approves the digest that was read, never one that was typed', async () => {
@@ -263,6 +314,70 @@ describe('a request that is not granted', () => {
       .split('\n')
       .map((line) => JSON.parse(line).request.state);
     expect({ code: played.code, states }).toEqual({ code: 3, states: ['pending', 'denied'] });
+  });
+});
+
+/** A promise and what resolves it. */
+function gate(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = () => {};
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
+}
+
+describe('waiting', () => {
+  const path = `GET /v1/requests/${REQUEST_ID}`;
+  const event = (id: number, name: string, subject = {}) =>
+    Buffer.from(
+      `id: ${id}\nevent: ${name}\ndata: ${JSON.stringify({ position: id - 1, event: name, subject })}\n\n`,
+    );
+
+  it('looks when something of the request is heard, and says each change once', async () => {
+    const asked = { ...pending, waiting: [waiting] };
+    const later = {
+      ...asked,
+      waiting: [{ ...waiting, stage: 2, asked: [{ user: 'ben', reach: 'sent' }], next: null }],
+    };
+    // At first, at the greeting (not at what is another's), at the next stage, at the answer.
+    const views = [asked, asked, later, denied];
+    const looked = [...views, denied].map(() => gate());
+    let looks = 0;
+    const played = await play(['wait', REQUEST_ID, '-o', 'ndjson'], {
+      answers: {
+        [path]: () => {
+          looked[looks]?.resolve();
+          return views[looks++];
+        },
+      },
+      stream: async function* (signal) {
+        yield event(1, 'hello');
+        yield event(2, 'grant.created', { user: 'alice', grant: GRANT_ID });
+        for (const number of [1, 2]) {
+          await looked[number]?.promise;
+          yield event(number + 2, 'request.asked', { request: REQUEST_ID });
+        }
+        await new Promise((resolve) => signal?.addEventListener('abort', resolve));
+      },
+    });
+    expect(looks).toBe(4);
+    const lines = played.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(
+      lines.map(
+        ({
+          request: {
+            state,
+            waiting: [one],
+          },
+        }) => one?.stage ?? state,
+      ),
+    ).toEqual([1, 2, 'denied']);
+    expect(played.code).toBe(3);
+    expect(played.stderr).toContain('waits for carla, dave');
+    expect(played.stderr).toContain('leads, stage 2 of 2: asked ben (told); missing');
   });
 });
 

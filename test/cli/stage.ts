@@ -20,7 +20,7 @@ export interface Stage {
   /** Answers by `METHOD /path`; a function gets the body. */
   readonly answers?: Readonly<Record<string, unknown>>;
   /** The event stream's bytes; without it the broker has no stream. */
-  readonly stream?: () => AsyncIterable<Uint8Array>;
+  readonly stream?: (signal: AbortSignal | undefined) => AsyncIterable<Uint8Array>;
   /** Both output streams are colour terminals. */
   readonly terminal?: boolean;
   readonly env?: Readonly<Record<string, string>>;
@@ -135,9 +135,9 @@ function stageBroker(
     get: (path) => answer(`GET ${path}`, undefined),
     post: (path, body) => answer(`POST ${path}`, body),
     // An older broker's answer, unless a test tells a stream.
-    stream: async () => {
+    stream: async (_, { signal } = {}) => {
       if (stream === undefined) throw new AppError('not_found', 'there is nothing here');
-      return stream();
+      return stream(signal);
     },
     skewMs: 0,
     close: () => {},

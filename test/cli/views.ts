@@ -7,6 +7,9 @@ import type {
   Me,
   RequestView,
   ResourceView,
+  ReviewView,
+  StatusReply,
+  WaitingView,
 } from '../../src/protocol/messages.ts';
 
 export const GRANT_ID = 'gr_01kdzabcdefghjkmnpq';
@@ -107,6 +110,19 @@ export const request: RequestView = {
   waiting: [],
 };
 
+/** carla has been told and says nothing; ben is next. */
+export const waiting: WaitingView = {
+  chain: 'leads',
+  stage: 1,
+  stages: 2,
+  asked: [
+    { user: 'carla', reach: 'sent' },
+    { user: 'dave', reach: 'none' },
+  ],
+  missing: ['1 of group:leads'],
+  next: { at: '2026-01-05T02:18:00.000Z', what: 'next', approvers: ['ben'] },
+};
+
 export const pending: RequestView = {
   ...request,
   state: 'pending',
@@ -144,6 +160,23 @@ export const incident: IncidentView = {
   resolvedAt: null,
 };
 
+export const review: ReviewView = {
+  id: 'rev_01kdzabcdefghjkmnp0',
+  kind: 'override',
+  user: 'alice',
+  requestId: REQUEST_ID,
+  grantId: GRANT_ID,
+  owners: ['bob'],
+  openedAt: '2026-01-05T02:00:00.000Z',
+  dueAt: '2026-01-07T02:00:00.000Z',
+  overdue: false,
+  state: 'open',
+  outcome: null,
+  note: null,
+  closedBy: null,
+  closedAt: null,
+};
+
 export const resource: ResourceView = {
   name: 'db-replica',
   kind: 'postgres',
@@ -169,4 +202,35 @@ export const explanation: Explanation = {
   policySha256: 'a'.repeat(64),
   catalogueSha256: 'b'.repeat(64),
   at: '2026-01-05T02:14:00.000Z',
+};
+
+export const bundle = {
+  name: 'orders-incident',
+  description: 'what an orders incident needs',
+  targets: [
+    { resource: 'db-replica', role: 'read' },
+    { resource: 'db-host', role: 'operator' },
+  ],
+};
+
+/** One grant that opened by itself, one that ends because its incident is over, and a request on its way. */
+export const statusReply: StatusReply = {
+  me,
+  grants: [
+    {
+      ...grant,
+      id: 'gr_01kdzabcdefghjkmnp7',
+      target: { resource: 'db-host', role: 'operator' },
+      kind: 'ssh',
+      state: 'ready',
+      via: 'alert',
+      rule: 'orders-alert',
+    },
+    { ...grant, graceEndsAt: '2026-01-05T02:22:00.000Z', graceCause: 'incident P1-123 is resolved' },
+  ],
+  pending: [{ ...pending, bundle: 'orders-incident', waiting: [waiting] }],
+  incidents: [incident],
+  approvals: [],
+  reviews: [review, { ...review, id: 'rev_01kdzabcdefghjkmnp1', user: 'zoe', overdue: true }],
+  warnings: ['channel slack has not delivered for 5m'],
 };
