@@ -17,14 +17,22 @@ export const TARGET_SQL = (password: string): string => `
   GRANT SELECT, INSERT, UPDATE ON orders TO oncall_tpl_write;
   GRANT oncall_tpl_read, oncall_tpl_write TO oncall_broker WITH ADMIN OPTION, INHERIT FALSE, SET FALSE;`;
 
+/** Nobody logs in there: what nobody uses costs nothing to open. */
+const HOST_KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK4hODvxhIL3kuR7p1yt9ZwvpPEtRAxxrWJtVe0y6eo4';
+
 export const demoCatalogue = ({ port, caFile }: PostgresServer): string => `
 groups: [sre, security, leads, oncall-admins]
 people:
   ana: { name: Ana Ruiz, groups: [sre], manager: carla }
   carla: { name: Carla Maes, groups: [sre] }
   dora: { name: Dora Lind, groups: [oncall-admins, security] }
+sources:
+  alertmanager: # not trusted: by itself it opens the narrowest role alone
+    type: alertmanager
+    bearer: { file: secrets/alertmanager }
+    priorities: { critical: P1 }
 services:
-  orders: { schedules: [orders-primary] }
+  orders: { schedules: [orders-primary], ids: { alertmanager: orders } }
 schedules:
   orders-primary:
     timeZone: Europe/Berlin
@@ -46,6 +54,26 @@ resources:
     roles:
       read: { template: oncall_tpl_read }
       write: { template: oncall_tpl_write }
+  db-host:
+    description: Host of the orders database
+    type: ssh
+    service: orders
+    environment: production
+    sensitivity: medium
+    hosts:
+      - { name: db-host-1, host: 127.0.0.1, port: 22, hostKeys: ["${HOST_KEY}"] }
+    roles:
+      operator: { login: ops }
+bundles:
+  orders-incident: { targets: [db-replica, "db-host:operator"] }
+automation:
+  orders-down:
+    on: { alert: { service: orders, priority: P1, labels: { alertname: OrdersDown } } }
+    bundle: orders-incident
+grace: { incident: 5s }
 approvals:
-  leads: { approvers: [carla], expires: 1h }
+  leads:
+    stages:
+      - { approvers: [carla], wait: 2s }
+      - { approvers: [dora] }
 `;

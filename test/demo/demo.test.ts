@@ -1,0 +1,94 @@
+// The demo is what a newcomer sees first: it runs as `npm run demo` does, piped, and its story is looked for in what it shows.
+import { readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { resolve } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { part } from '../support/parts.ts';
+import { startProcess, type TestProcess } from '../support/process.ts';
+
+const LONGEST_MS = 150_000;
+
+describe.skipIf(!part('postgres'))('the demo', () => {
+  let demo: TestProcess;
+  let shown: string;
+
+  beforeAll(async () => {
+    demo = startProcess(process.execPath, [resolve('dist/test/demo.js')]);
+    demo.endInput();
+    const { code } = await demo.ended;
+    shown = demo.output();
+    expect(`${shown}\nexit ${code}`).toMatch(/\nexit 0$/);
+  }, LONGEST_MS);
+
+  it('shows the main job: requested, used, renewed, released, refused', () => {
+    expectInOrder([
+      'oncall request db-replica --incident P1-123',
+      /oncall_ana_\w+\|42 orders|oncall_ana_\w+ \| 42 orders/,
+      'renewed db-replica:read',
+      'ended db-replica:read',
+      'password authentication failed',
+    ]);
+  });
+
+  it('shows an alert that opens a bundle which nobody asked for', () => {
+    expectInOrder(['/v1/webhooks/alertmanager → 202', 'oncall status', /ready: /, '42 orders']);
+    for (const target of ['db-host:operator', 'db-replica:read'])
+      expect(shown).toMatch(new RegExp(`${target} +alert \\(orders-down\\) .*ready: `));
+  });
+
+  it('shows a request that goes past a silent approver to one who says yes', () => {
+    expectInOrder([
+      'oncall request db-replica:write',
+      'stage 1 of 2: asked carla',
+      'dora $ oncall approve req_',
+      'approved by dora',
+      'oncall run db-replica:write',
+    ]);
+  });
+
+  it('shows the incident resolve, all that was opened for it end, and the log hold', () => {
+    const end = shown.slice(shown.indexOf('the incident resolves'));
+    for (const target of ['db-host:operator', 'db-replica:read', 'db-replica:write'])
+      expect(end).toMatch(new RegExp(`${target} +ended \\(incident \\w+ is resolved\\)`));
+    expectInOrder(['is resolved', 'password authentication failed', /verdict +holds/], end);
+  });
+
+  it('is plain when piped', () => {
+    expect(shown).not.toContain('\u001b');
+  });
+
+  it('leaves no file and no process behind', () => {
+    const own = `oncall-demo-${demo.pid}-`;
+    expect([...readdirSync('/tmp'), ...readdirSync(tmpdir())].filter((name) => name.startsWith(own))).toEqual(
+      [],
+    );
+    expect(commandLines().filter((line) => line.includes(own))).toEqual([]);
+  });
+
+  function expectInOrder(parts: readonly (string | RegExp)[], text = shown) {
+    let from = 0;
+    for (const wanted of parts) {
+      const rest = text.slice(from);
+      const at = typeof wanted === 'string' ? rest.indexOf(wanted) : rest.search(wanted);
+      expect(at, `${wanted} in:\n${rest}`).toBeGreaterThanOrEqual(0);
+      from += at + 1;
+    }
+  }
+});
+
+/** Of all processes; empty where the system does not tell. */
+function commandLines(): string[] {
+  try {
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .flatMap((pid) => {
+        try {
+          return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+        } catch {
+          return [];
+        }
+      });
+  } catch {
+    return [];
+  }
+}
