@@ -23,7 +23,7 @@ export interface AnswerOptions {
 }
 
 /**
- * The request when nobody needs to be waited for any more. Throws AppError `timeout` (the request goes on without us), and
+ * A pending request when nobody needs to be waited for any more. Throws AppError `timeout` (the request goes on without us), and
  * `interrupted` with what to type to go on waiting; `broker_unreachable` when that has lasted for a minute.
  */
 export async function answerTo(
@@ -32,7 +32,6 @@ export async function answerTo(
   { command, timeoutSeconds }: AnswerOptions,
 ): Promise<RequestView> {
   await noted(context, first);
-  if (first.state !== 'pending') return first;
   const { io, now } = context;
   const deadline = timeoutSeconds === undefined ? Number.POSITIVE_INFINITY : now() + timeoutSeconds * 1000;
   const isDrawn = canSpin(io);

@@ -2,13 +2,12 @@ import { askRequest, getStatus, listResources } from '../client/calls.ts';
 import { AppError } from '../protocol/errors.ts';
 import type { GrantView } from '../protocol/messages.ts';
 import { formatTarget } from '../protocol/names.ts';
-import { answerTo } from './answer.ts';
 import type { TypedTarget } from './command.ts';
 import { type AskOptions, askFor } from './commands/request.ts';
 import type { Context } from './context.ts';
 import { findGrant, formatTyped, notHeld, standingGrants } from './held-grants.ts';
 import { note } from './io.ts';
-import { failureOf } from './request-flow.ts';
+import { answered, failureOf } from './request-flow.ts';
 import { bothTimes } from './times.ts';
 
 export interface ObtainOptions extends AskOptions {
@@ -28,12 +27,16 @@ export async function obtainGrants(context: Context, options: ObtainOptions): Pr
   const missing = wanted.filter(({ parts }) => parts.some((part) => findGrant(part, standing) === undefined));
   const [first] = missing;
   if (first !== undefined && !options.request) throw notHeld(formatTyped(first.typed));
-  const targets = missing.map(({ typed }) => typed);
-  const granted = targets.length === 0 ? [] : await ask(context, targets, options);
+  const granted = missing.length === 0 ? [] : await ask(context, missing, options);
   const grants = wanted.flatMap(({ parts }) =>
     parts.flatMap((part) => findGrant(part, standing) ?? findGrant(part, granted) ?? []),
   );
   return [...new Map(grants.map((grant) => [grant.id, grant])).values()];
+}
+
+interface Wanted {
+  readonly typed: TypedTarget;
+  readonly parts: readonly TypedTarget[];
 }
 
 /** What a typed word stands for: itself, or the parts of the bundle that it names. */
@@ -41,7 +44,7 @@ async function partsOf(
   context: Context,
   typed: TypedTarget,
   standing: readonly GrantView[],
-): Promise<{ typed: TypedTarget; parts: readonly TypedTarget[] }> {
+): Promise<Wanted> {
   if (typed.role !== undefined || findGrant(typed, standing) !== undefined) return { typed, parts: [typed] };
   // An older broker has no bundles.
   const { bundles = [] } = await listResources(await context.broker());
@@ -50,14 +53,15 @@ async function partsOf(
 
 async function ask(
   context: Context,
-  targets: readonly TypedTarget[],
+  missing: readonly Wanted[],
   options: ObtainOptions,
 ): Promise<GrantView[]> {
   const broker = await context.broker();
+  const targets = missing.map(({ typed }) => typed);
   const message = askFor(context, targets, options);
-  const incident = message.incident ?? (await onlyFittingIncident(context, targets));
+  const incident = message.incident ?? (await onlyFittingIncident(context, missing));
   const first = await askRequest(broker, { ...message, ...(incident !== undefined && { incident }) });
-  const request = await answerTo(context, first, { timeoutSeconds: options.timeoutSeconds });
+  const request = await answered(context, first, { timeoutSeconds: options.timeoutSeconds });
   const failure = failureOf(request);
   if (failure !== undefined) throw failure;
   for (const grant of request.grants) {
@@ -72,13 +76,14 @@ async function ask(
 /** While on call: the only open incident of the service that the targets belong to. */
 async function onlyFittingIncident(
   context: Context,
-  targets: readonly TypedTarget[],
+  missing: readonly Wanted[],
 ): Promise<string | undefined> {
   const broker = await context.broker();
   const { me, incidents } = await getStatus(broker);
   if (me.shifts.length === 0 || incidents.length === 0) return undefined;
   const { resources } = await listResources(broker);
-  const services = targets.map(({ resource }) => resources.find(({ name }) => name === resource)?.service);
+  const parts = missing.flatMap(({ parts }) => parts);
+  const services = parts.map(({ resource }) => resources.find(({ name }) => name === resource)?.service);
   const fitting = incidents.filter(({ service, state }) => state === 'open' && services.includes(service));
   const [incident] = fitting;
   if (incident === undefined) return undefined;

@@ -2,6 +2,7 @@
 import type { HeldCredential } from '../client/credentials.ts';
 import { AppError } from '../protocol/errors.ts';
 import type { RequestView } from '../protocol/messages.ts';
+import type { AnswerOptions } from './answer.ts';
 import type { Context } from './context.ts';
 import { writeHint, writeResult } from './io.ts';
 import { requestLines, whyDenied } from './views/requests.ts';
@@ -24,9 +25,7 @@ export async function finishRequest(
   first: RequestView,
   options: FinishOptions,
 ): Promise<void> {
-  const request = options.wait
-    ? await (await import('./answer.ts')).answerTo(context, first, options)
-    : await noted(context, first);
+  const request = options.wait ? await answered(context, first, options) : await noted(context, first);
   const { credentials, failure = failureOf(request) } = await fetchCredentials(context, request);
   await writeResult(context.io, context.format, {
     command: options.command,
@@ -46,6 +45,17 @@ export async function showDryRun(context: Context, request: RequestView): Promis
   });
   const failure = request.state === 'denied' ? failureOf(request) : undefined;
   if (failure !== undefined) throw failure;
+}
+
+/** The request when nobody needs to be waited for any more; see answer.ts, which most requests never need. */
+export async function answered(
+  context: Context,
+  first: RequestView,
+  options: AnswerOptions,
+): Promise<RequestView> {
+  if (first.state !== 'pending') return noted(context, first);
+  const { answerTo } = await import('./answer.ts');
+  return answerTo(context, first, options);
 }
 
 /** Keeps the status file in step with what was just heard. */

@@ -18,8 +18,8 @@ const GAP_MS = 100;
 /** CSI: cursor home, erase below. Written by us, so it need not pass the escaping of io.ts. */
 const REDRAW = '\u001b[H\u001b[J';
 
-/** Until it is interrupted. A terminal is redrawn; elsewhere each change is written once. */
-export async function watchStatus(context: Context): Promise<never> {
+/** Until it is interrupted. A terminal is redrawn; elsewhere each change is written once. `listen` is what it hears with. */
+export async function watchStatus(context: Context, listen = startHearing): Promise<never> {
   const { io, format, now, signals } = context;
   if (format === 'json') {
     throw new AppError('usage', '--watch writes more than one object', { hint: 'use -o ndjson' });
@@ -28,7 +28,7 @@ export async function watchStatus(context: Context): Promise<never> {
   neverSpin(io);
   const draw = createDrawing(context);
   const look = createLook(context, client);
-  const hearing = startHearing({ broker: client.broker, now, signal: signals.aborted });
+  const hearing = listen({ broker: client.broker, now, signal: signals.aborted });
   try {
     // What the broker says at once, before its stream is there: that it cannot be reached is part of it.
     for (let news: News | undefined = ALL_NEW; news !== undefined; ) {

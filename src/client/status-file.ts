@@ -104,9 +104,17 @@ const OLDER_GRANT = { state: 'active', via: 'policy', rule: null, graceEndsAt: n
 const OLDER_PENDING = { bundle: null, waiting: [] };
 
 function completed(status: StatusFile): StatusFile {
-  const grants = status.grants.map((grant) => ({ ...OLDER_GRANT, ...grant }));
-  const pending = status.pending.map((one) => ({ ...OLDER_PENDING, ...one }));
-  return { ...OLDER, ...status, grants, pending };
+  return {
+    ...withDefaults(status, OLDER),
+    grants: status.grants.map((grant) => withDefaults(grant, OLDER_GRANT)),
+    pending: status.pending.map((one) => withDefaults(one, OLDER_PENDING)),
+  };
+}
+
+/** Members keep their order: two files that say the same are the same text. */
+function withDefaults<T extends object>(value: T, defaults: object): T {
+  const missing = Object.entries(defaults).filter(([name]) => !Object.hasOwn(value, name));
+  return { ...value, ...Object.fromEntries(missing) };
 }
 
 /**

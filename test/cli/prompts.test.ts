@@ -135,7 +135,10 @@ describe.skipIf(!part('pty'))('a choice', () => {
   it('of what to request: Ctrl-C requests nothing, a choice that alone', async () => {
     const which = 'which access do you need?';
     expectLeft(await tty('ana', 'request -i P1-1', [{ when: which, type: CTRL_C }]));
-    await expectUsage(['request', '-i', 'P1-1'], 'no target is named', team.home.ana);
+    await expectUsage(['request'], 'no target is named', team.home.ana);
+    // The incident alone would be its bundle, and it has none.
+    expect(await team.as('ana', 'request -i P1-1')).toMatchObject({ code: 1 });
+    expect(await tty('ana', 'request -i P1-9', [])).toMatchObject({ code: 1 });
     expect(await activeGrants()).toEqual([]);
     // Enter without a choice is no answer.
     const { code } = await tty('ana', 'request -i P1-1', [

@@ -72,7 +72,7 @@ export function memoryScreen(isTerminal: boolean): { screen: Screen; text(): str
   return { screen, text: () => written };
 }
 
-function stageContext(
+export function stageContext(
   io: Io,
   env: Readonly<Record<string, string>>,
   stage: Stage,

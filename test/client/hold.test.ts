@@ -9,7 +9,7 @@ import {
   noteRequest,
   releaseLocal,
 } from '../../src/client/hold.ts';
-import { refreshStatus } from '../../src/client/refresh.ts';
+import { noteContact, noteUnheard, refreshStatus } from '../../src/client/refresh.ts';
 import { grantFolder } from '../../src/client/session-files.ts';
 import { readStatusFile } from '../../src/client/status-file.ts';
 import { formatInstant } from '../../src/protocol/time.ts';
@@ -241,6 +241,56 @@ describe('the status file', () => {
     expect(error).toMatchObject({ code: 'corrupt_file', hint: 'oncall status --refresh' });
     await ensureCredential(client, testGrant());
     expect(readStatusFile(client.context.paths)).toMatchObject({ grants: [{ id: GRANT_ID }] });
+  });
+
+  test('keeps what is ready, whose first credential makes it active, and names bundles for completion', async () => {
+    const { broker } = await startIssuer();
+    const client = await testClient(broker);
+    const { paths } = client.context;
+    const ready = testGrant({ state: 'ready', via: 'shift', rule: 'orders-shift' });
+    broker.routes.set('GET /v1/resources', () => ({ resources: [], bundles: [{ name: 'orders-incident' }] }));
+    broker.routes.set('GET /v1/status', () => ({
+      ...{ me: { shifts: [] }, grants: [ready], pending: [], incidents: [], approvals: [], reviews: [] },
+      warnings: ['slack is dead'],
+    }));
+    expect(await refreshStatus(client)).toMatchObject({
+      grants: [{ id: GRANT_ID, state: 'ready', via: 'shift', rule: 'orders-shift' }],
+      warnings: ['slack is dead'],
+    });
+    expect(readFileSync(join(paths.completeDir, 'bundles'), 'utf8')).toBe('orders-incident\n');
+    await ensureCredential(client, ready);
+    expect(readStatusFile(paths)).toMatchObject({ grants: [{ id: GRANT_ID, state: 'active' }] });
+  });
+
+  test('of an older version is read, and is the same text when nothing has changed', async () => {
+    const { broker } = await startIssuer();
+    const client = await testClient(broker);
+    const { paths } = client.context;
+    await ensureCredential(client, testGrant());
+    const { revocationsUnheardSince: _, reviews: _r, warnings: _w, ...rest } = readStatusFile(paths)!;
+    const { state: _s, via: _v, rule: _u, graceEndsAt: _g, graceCause: _c, ...grant } = rest.grants[0]!;
+    writeFileSync(paths.statusFile, JSON.stringify({ ...rest, grants: [grant] }));
+    expect(readStatusFile(paths)).toMatchObject({
+      ...{ revocationsUnheardSince: null, reviews: [], warnings: [] },
+      grants: [{ id: GRANT_ID, state: 'active', graceEndsAt: null }],
+    });
+    await noteContact(client);
+    const before = readFileSync(paths.statusFile, 'utf8').replace(/"brokerContactAt":"[^"]+"/, '');
+    await noteContact(client);
+    expect(readFileSync(paths.statusFile, 'utf8').replace(/"brokerContactAt":"[^"]+"/, '')).toBe(before);
+  });
+
+  test('says since when nothing was heard, which is no contact, until something is', async () => {
+    const { broker } = await startIssuer();
+    const client = await testClient(broker);
+    await ensureCredential(client, testGrant());
+    const { brokerContactAt } = readStatusFile(client.context.paths)!;
+    const sinceMs = Date.parse(brokerContactAt) - 60_000;
+    expect(await noteUnheard(client, sinceMs)).toMatchObject({
+      brokerContactAt,
+      revocationsUnheardSince: formatInstant(sinceMs),
+    });
+    expect(await noteContact(client)).toMatchObject({ revocationsUnheardSince: null });
   });
 
   test('never gives completion a name that a shell would run', async () => {

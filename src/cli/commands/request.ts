@@ -1,7 +1,6 @@
-import { askRequest, dryRunRequest, listResources } from '../../client/calls.ts';
-import { AppError } from '../../protocol/errors.ts';
+import { askRequest, dryRunRequest, getIncident } from '../../client/calls.ts';
+import { isAppError } from '../../protocol/errors.ts';
 import type { AskRequest } from '../../protocol/messages.ts';
-import { formatTarget } from '../../protocol/names.ts';
 import {
   defineCommand,
   durationOption,
@@ -13,7 +12,7 @@ import {
   textOption,
 } from '../command.ts';
 import type { Context } from '../context.ts';
-import { canAsk, chooseSome } from '../prompt.ts';
+import { canAsk } from '../prompt.ts';
 import { readIncidentRef } from '../read-incident.ts';
 import { finishRequest, showDryRun } from '../request-flow.ts';
 
@@ -61,14 +60,26 @@ export function readAsk(typed: Typed): AskOptions {
 }
 
 export async function runRequest(context: Context, options: RequestOptions): Promise<void> {
-  const isBundleOfIncident = options.incident !== undefined;
-  const targets =
-    options.targets.length > 0 || isBundleOfIncident ? options.targets : await pickTargets(context);
+  const isNamed = options.targets.length > 0 || options.incident !== undefined;
+  const targets = isNamed ? options.targets : await pick(context);
   const ask = askFor(context, targets, options);
   const broker = await context.broker();
   if (options.dryRun) return showDryRun(context, await dryRunRequest(broker, ask));
-  const request = await askRequest(broker, ask, { meanwhile: prepareForGrant });
+  const send = (asked: AskRequest) => askRequest(broker, asked, { meanwhile: prepareForGrant });
+  const request = await send(ask).catch(async (error: unknown) => {
+    const { incident } = ask;
+    if (targets.length > 0 || incident === undefined || !isAppError(error, 'not_found')) throw error;
+    if (!canAsk(context.io)) throw error;
+    // No bundle belongs to it: a person picks. That there is no such incident is said instead.
+    await getIncident(broker, incident);
+    return send({ ...ask, targets: await pick(context) });
+  });
   await finishRequest(context, request, { command: 'request', ...options });
+}
+
+async function pick(context: Context): Promise<TypedTarget[]> {
+  const { pickTargets } = await import('../pick-targets.ts');
+  return pickTargets(context);
 }
 
 function prepareForGrant(): void {
@@ -90,28 +101,4 @@ export function askFor(context: Context, targets: readonly TypedTarget[], option
     ...(reason !== undefined && { reason }),
     ...(durationSeconds !== undefined && { durationSeconds }),
   };
-}
-
-async function pickTargets(context: Context): Promise<TypedTarget[]> {
-  if (!canAsk(context.io)) {
-    // Nobody picks here: the bundle of that incident.
-    if (context.env.ONCALL_INCIDENT) return [];
-    throw new AppError('usage', 'no target is named', {
-      hint: 'oncall resources lists what can be asked for; -i with an incident alone opens its bundle',
-    });
-  }
-  const { resources, bundles = [] } = await listResources(await context.broker());
-  const wholes = bundles.map(({ name, targets, description }) => ({
-    label: `${name}  bundle: ${description ?? targets.map(formatTarget).join(' ')}`,
-    value: name,
-  }));
-  const singles = resources.flatMap(({ name, roles, kind, environment, description }) =>
-    roles.map((role) => ({
-      label: `${name}:${role}  ${kind} ${environment}${description === null ? '' : `  ${description}`}`,
-      value: `${name}:${role}`,
-    })),
-  );
-  const choices = [...wholes, ...singles];
-  if (choices.length === 0) throw new AppError('not_found', 'the catalogue has no resource that you may see');
-  return (await chooseSome(context.io, 'which access do you need?', choices)).map(readTarget);
 }
