@@ -27,7 +27,7 @@ export interface ParsedCatalogue {
 }
 
 /**
- * Reads a catalogue (YAML 1.2 core schema, at most 1 MB, at most 200 aliases, no unknown or repeated key, every name
+ * Reads a catalogue (YAML 1.2 core schema, at most 5 MB, at most 200 aliases, no unknown or repeated key, every name
  * defined in the same file). `file` is what findings call it, `directory` where its relative paths start. Never throws
  * for bad text.
  */
