@@ -2,7 +2,9 @@
 // the grant that appears on a screen that nobody touches.
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { IncidentView, RequestList, RequestView, ResourceList } from '../../src/protocol/messages.ts';
+import { part } from '../support/parts.ts';
 import { startCli, type TestProcess } from '../support/process.ts';
+import { runCliTty } from '../support/pty.ts';
 import { SSH_LOGIN } from '../support/sshd.ts';
 import { freePort, waitFor } from '../support/temp.ts';
 import { createWorld, NO_HOST_KEY, PEOPLE, sshResource, succeeded, type World } from './world.ts';
@@ -98,6 +100,19 @@ describe('a chain whose first approver is silent', () => {
     expect(watch.stderr()).toBe('');
     watch.kill('SIGINT');
     expect(await watch.ended).toMatchObject({ code: 130 });
+  });
+
+  it.skipIf(!part('pty'))('a terminal shows where it stands while it waits, and how to go on', async () => {
+    const words = ['request', 'db-host:admin', '-i', 'P1-1', '-r', 'index'];
+    const keys = [{ when: 'stage 2 of 2: asked', type: '\x03' }];
+    const { code, text } = await runCliTty(words, { home: world.home('ana'), keys });
+    expect({ code, text }).toEqual({
+      code: 130,
+      text: expect.stringContaining('the request goes on: oncall wait'),
+    });
+    expect(text).toContain('waiting on leads, stage 2 of 2: asked sam');
+    const { requests } = await world.json<RequestList>('carla', 'approvals');
+    succeeded(await world.as('ana', `cancel ${requests[0]!.id}`));
   });
 
   it('the watch lives through a restart of the broker, and hears what happened meanwhile', async () => {
