@@ -18,6 +18,9 @@ export const HOSTS = Array.from({ length: 400 }, (_, i) => `host-${i}`);
 export const DECLARER = 'dora';
 export const TYPIST = 'ana';
 export const INCIDENT = 'P1-1';
+/** Whose alerts open a host of their own, and for whom. */
+export const ALERTED = { service: 'alerted', person: 'watcher' };
+export const ALERTMANAGER_TOKEN = 'a-token-of-the-bench-that-is-long-enough';
 
 export interface BenchBroker {
   readonly url: string;
@@ -47,6 +50,7 @@ export async function startBenchBroker(): Promise<BenchBroker> {
   const oncall = (...args: string[]) => runNode([ONCALL, ...args], env).stdout;
   oncall('broker', 'init', directory, '--admin', DECLARER, '--public-url', url, '--listen', listen);
   writeFileSync(join(directory, 'catalogue.yaml'), benchCatalogue(), { mode: 0o600 });
+  writeFileSync(join(directory, 'alertmanager'), ALERTMANAGER_TOKEN, { mode: 0o600 });
   const configFile = join(directory, 'broker.yaml');
   const unlimited = readFileSync(configFile, 'utf8').replace(
     /requestsPerSecond: \d+/,
@@ -85,7 +89,7 @@ async function serve(directory: string, logFile: string, env: Readonly<NodeJS.Pr
 
 /** Everybody is always on call, each on a schedule of their own; every host is of one service. */
 export function benchCatalogue(): string {
-  const engineers = [...PEOPLE, TYPIST];
+  const engineers = [...PEOPLE, TYPIST, ALERTED.person];
   const lines = (of: readonly string[], line: (name: string) => string) => of.map(line).join('\n');
   return `
 groups: [sre, leads, security, oncall-admins]
@@ -94,6 +98,9 @@ people:
 ${lines(engineers, (name) => `  ${name}: { name: ${name}, groups: [sre] }`)}
 services:
   orders: { schedules: [${engineers.join(', ')}] }
+  ${ALERTED.service}: { schedules: [${ALERTED.person}], ids: { alertmanager: ${ALERTED.service} } }
+sources:
+  alertmanager: { type: alertmanager, bearer: { file: alertmanager } }
 schedules:
 ${lines(
   engineers,
@@ -104,10 +111,10 @@ ${lines(
 )}
 resources:
 ${lines(
-  HOSTS,
+  [...HOSTS, ALERTED.service],
   (name) => `  ${name}:
     type: ssh
-    service: orders
+    service: ${name === ALERTED.service ? name : 'orders'}
     environment: production
     sensitivity: medium
     hosts:
@@ -115,6 +122,10 @@ ${lines(
     roles:
       operator: { login: ops }`,
 )}
+bundles:
+  alert: { targets: [${ALERTED.service}] }
+automation:
+  alert: { on: { alert: { service: ${ALERTED.service} } }, bundle: alert }
 approvals:
   leads: { approvers: [${DECLARER}], expires: 1h }
 `;

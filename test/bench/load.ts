@@ -100,7 +100,8 @@ export async function enrolEngineers(broker: BenchBroker): Promise<Engineers> {
   };
 }
 
-async function enrol(broker: BenchBroker, pool: Pool, person: string): Promise<TestDevice> {
+/** A device of this person. */
+export async function enrol(broker: BenchBroker, pool: Pool, person: string): Promise<TestDevice> {
   const device = new TestDevice(broker.url);
   const secret = new URL(await broker.invite(person)).hash.slice(1).split('-')[0];
   const { signingKey, sealingKey } = device;
@@ -121,8 +122,8 @@ async function timed(pool: Pool, sent: Sent): Promise<{ ms: number; result: unkn
   return { ms: performance.now() - started, result };
 }
 
-/** The result inside the envelope. Throws unless the broker did what was asked. */
-async function send(pool: Pool, { method, url, headers, body }: Sent): Promise<unknown> {
+/** The result inside the envelope, or the whole answer where there is none. Throws unless the broker did what was asked. */
+export async function send(pool: Pool, { method, url, headers, body }: Sent): Promise<unknown> {
   const answer = await pool.request({
     method: method as 'POST',
     path: url.pathname,
@@ -131,5 +132,6 @@ async function send(pool: Pool, { method, url, headers, body }: Sent): Promise<u
   });
   const text = await answer.body.text();
   if (answer.statusCode !== 200) throw new Error(`${method} ${url.pathname}: ${answer.statusCode}\n${text}`);
-  return (JSON.parse(text) as { result: unknown }).result;
+  const answered = JSON.parse(text) as { result?: unknown };
+  return answered.result ?? answered;
 }

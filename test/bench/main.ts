@@ -3,6 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
+import { measureAlerts } from './alerts.ts';
 import { measureAuditGrowth } from './audit-growth.ts';
 import { startBenchBroker } from './broker.ts';
 import { measureBroker } from './broker-requests.ts';
@@ -12,6 +13,7 @@ import { measureDecisions } from './decisions.ts';
 import { enrolEngineers } from './load.ts';
 import { formatSection, isMet, type Section, toJson } from './report.ts';
 import { measureRequests } from './requests.ts';
+import { measureScale } from './scale.ts';
 import { measureStartUp } from './start-up.ts';
 
 async function main(): Promise<void> {
@@ -38,8 +40,10 @@ async function main(): Promise<void> {
   const engineers = await enrolEngineers(broker);
   show(await measureRequests(broker));
   show(await measureBroker(engineers));
+  show(await measureAlerts(broker));
   await endAll();
   show(measureDecisions());
+  show(measureScale());
   show(await measureAuditGrowth());
 
   const marks = sections.flatMap(({ rows }) => rows.map(isMet)).filter((met) => met !== undefined);
