@@ -2,6 +2,7 @@
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { parseCatalogue } from '../src/catalogue/parse.ts';
 import { enrolled } from './support/device.ts';
 import { part } from './support/parts.ts';
 import { cleanEnvironment, ONCALL, startProcess } from './support/process.ts';
@@ -10,8 +11,9 @@ import { tempDir } from './support/temp.ts';
 
 const README = readFileSync('README.md', 'utf8');
 
-function block(name: string): string {
-  const [, text] = new RegExp(`<!-- run: ${name} -->\n\`\`\`sh\n(.*?)\`\`\``, 's').exec(README) ?? [];
+function block(name: string, kind = 'run', language = 'sh'): string {
+  const marked = new RegExp(`<!-- ${kind}: ${name} -->\n\`\`\`${language}\n(.*?)\`\`\``, 's');
+  const [, text] = marked.exec(README) ?? [];
   if (text === undefined) throw new Error(`the README has no block ${name}`);
   return text;
 }
@@ -66,3 +68,47 @@ describe.skipIf(!part('psql'))('the README', () => {
     expect(readFileSync('.ci/run', 'utf8').trim().split('\n').at(-1)).toBe(command);
   });
 });
+
+describe('the catalogue that the README shows', () => {
+  it('loads beside people and resources, without a finding', () => {
+    const text = `${PEOPLE_AND_RESOURCES}${block('on-call', 'catalogue', 'yaml')}`;
+    const { catalogue, findings } = parseCatalogue(text, 'catalogue.yaml', '/');
+    expect(findings).toEqual([]);
+    expect([...(catalogue?.automation.keys() ?? [])]).toEqual(['orders-alert']);
+    expect(catalogue?.bundles.get('orders-incident')?.targets).toEqual([
+      { resource: 'db-replica', role: 'read' },
+      { resource: 'db-host', role: 'operator' },
+    ]);
+    const trusted = [...(catalogue?.sources.values() ?? [])].filter((source) => source.trusted);
+    expect(trusted.map(({ id }) => id)).toEqual(['pagerduty']);
+  });
+});
+
+const PEOPLE_AND_RESOURCES = `
+groups: [leads, security]
+people:
+  ana: { name: Ana Ruiz, ids: { pagerduty: PABC123 }, manager: carla }
+  ben: { name: Ben Osei, ids: { pagerduty: PDEF456 }, groups: [leads] }
+  carla: { name: Carla Maes, groups: [leads, security] }
+  dora: { name: Dora Lind, groups: [security] }
+resources:
+  db-replica:
+    type: postgres
+    service: orders
+    environment: production
+    sensitivity: medium
+    connection: { host: 127.0.0.1, port: 5432, database: orders, sslMode: verify-full, ca: pg-ca.pem }
+    broker: { user: oncall_broker, password: { file: secrets/db-replica } }
+    quarantineRole: oncall_quarantine
+    roles: { read: { template: oncall_tpl_read } }
+  db-host:
+    type: ssh
+    service: orders
+    environment: production
+    sensitivity: medium
+    hosts:
+      - name: db-host-1
+        host: 127.0.0.1
+        hostKeys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK4hODvxhIL3kuR7p1yt9ZwvpPEtRAxxrWJtVe0y6eo4]
+    roles: { operator: { login: ops } }
+`;
