@@ -1,7 +1,7 @@
 /**
  * What opens by itself: when a shift starts or an alert fires, the bundle of each rule that matches, for whoever is on call.
  * The yes was given when the rules were written; it is decided once at the event, and in full when a device asks for the first
- * credential. Each (rule, person, event) opens once, on however many brokers.
+ * credential. Each (rule, person, shift, incident) opens once, on however many brokers.
  */
 import { createHash } from 'node:crypto';
 import type { AutomationRule } from '../catalogue/types.ts';
@@ -18,6 +18,7 @@ import type { Outbox } from './outbox.ts';
 import { hasOverdueReview } from './reviews.ts';
 import { type CurrentRules, resolveTarget } from './rules.ts';
 import { standInDevice } from './stand-in.ts';
+import { readyUntil } from './windows.ts';
 
 export interface Automation {
   /** In the transaction of the incident's opening, reopening or change. */
@@ -30,17 +31,14 @@ export interface Automation {
 interface Offer {
   rule: AutomationRule;
   user: string;
-  /** Unique. */
+  /** Unique: the rule, the person, the shift's beginning, and the incident's opening where it is for one. */
   origin: string;
   incident: IncidentRow | undefined;
   shift: Shift;
 }
 
 const LOOK_AGAIN_MS = 30_000;
-/** What waits for its first use does not wait longer, shift or not. */
-const LONGEST_READY_MS = 24 * 3_600_000;
 const MOST_INCIDENTS = 1000;
-const MOST_REMEMBERED = 10_000;
 
 export function createAutomation(
   store: Store,
@@ -48,52 +46,48 @@ export function createAutomation(
   log: AuditLog,
   outbox: Outbox,
 ): Automation {
-  /** Refusals already written down by this broker: the watch meets them again every half minute. */
-  const refused = new Set<string>();
-
   function offersOfShifts(nowMs: number): Offer[] {
-    const { catalogue, shifts } = rules();
-    return [...catalogue.automation.values()].flatMap((rule) => {
-      if (rule.on.kind !== 'shift') return [];
-      return shifts
-        .onCall(rule.on.schedule, nowMs)
-        .filter(({ level }) => level <= rule.maxLevel)
-        .map((shift) => ({
-          rule,
-          shift,
-          user: shift.user,
-          incident: undefined,
-          origin: originOf(rule, shift.user, String(shift.startsAtMs)),
-        }));
-    });
+    return [...rules().catalogue.automation.values()].flatMap((rule) =>
+      rule.on.kind === 'shift' ? offersTo(rule, [rule.on.schedule], undefined, nowMs) : [],
+    );
   }
 
   function offersOfIncident(incident: IncidentRow, nowMs: number): Offer[] {
-    const { catalogue, shifts } = rules();
+    const { catalogue } = rules();
     if (incident.state !== 'open') return [];
-    return alertRulesFor(catalogue, incident).flatMap((rule) => {
-      const schedules = catalogue.services.get(incident.service)?.schedules ?? [];
-      return schedules
-        .flatMap((schedule) => shifts.onCall(schedule, nowMs))
-        .filter(({ level }) => level <= rule.maxLevel)
-        .map((shift) => ({
-          rule,
-          shift,
-          incident,
-          user: shift.user,
-          origin: originOf(rule, shift.user, `${incident.id}/${incident.openedAt}`),
-        }));
+    const schedules = catalogue.services.get(incident.service)?.schedules ?? [];
+    return alertRulesFor(catalogue, incident).flatMap((rule) => offersTo(rule, schedules, incident, nowMs));
+  }
+
+  /** One for each person on call at the rule's level: of several shifts, the one that lasts longest. */
+  function offersTo(
+    rule: AutomationRule,
+    schedules: readonly string[],
+    incident: IncidentRow | undefined,
+    nowMs: number,
+  ): Offer[] {
+    const longest = new Map<string, Shift>();
+    for (const shift of schedules.flatMap((schedule) => rules().shifts.onCall(schedule, nowMs))) {
+      const other = longest.get(shift.user);
+      if (shift.level > rule.maxLevel || (other && endOfShift(other) >= endOfShift(shift))) continue;
+      longest.set(shift.user, shift);
+    }
+    return [...longest.values()].map((shift) => {
+      const { user } = shift;
+      const event = incident ? [incident.id, incident.openedAt] : [];
+      return { rule, user, shift, incident, origin: [rule.id, user, shift.startsAtMs, ...event].join('/') };
     });
   }
 
-  async function open(tx: Tx, { rule, user, origin, incident, shift }: Offer): Promise<void> {
+  async function open(tx: Tx, offer: Offer): Promise<void> {
+    const { rule, user, origin, incident, shift } = offer;
     await tx.lockTarget(user, 'automation', rule.id);
     if (await tx.requestByOrigin(origin)) return;
     const current = rules();
     const nowMs = await tx.now();
     const bundle = current.catalogue.bundles.get(rule.bundle);
     if (!bundle || !current.catalogue.people.has(user)) return;
-    if (await hasOverdueReview(tx, user, nowMs)) return refuse(tx, origin, rule, user, 'a review is overdue');
+    if (await hasOverdueReview(tx, user, nowMs)) return refuse(tx, offer, 'a review is overdue');
 
     const targets = bundle.targets.map((target) => resolveTarget(current.catalogue, target));
     const asked: Asked = {
@@ -106,7 +100,7 @@ export function createAutomation(
       durationSeconds: Math.min(...targets.map(({ resource }) => resource.session.defaultSeconds)),
     };
     const decided = decide(current, asked, nowMs);
-    if (overallEffect(decided) !== 'grant') return refuse(tx, origin, rule, user, 'policy does not grant it');
+    if (overallEffect(decided) !== 'grant') return refuse(tx, offer, 'policy does not grant it');
 
     const decision = recordDecision(current, decided);
     const request: RequestRow = {
@@ -140,14 +134,14 @@ export function createAutomation(
       },
       data: { targets: request.targets, bundle: bundle.id, origin, decision },
     });
-    const until = Math.min(shift.endsAtMs ?? Number.POSITIVE_INFINITY, nowMs + LONGEST_READY_MS);
-    await openGrants(tx, current, log, request, {
+    const made = await openGrants(tx, current, log, request, {
       via: rule.on.kind,
       durationSeconds: asked.durationSeconds,
       actor: BROKER,
       shiftOf: () => shift,
-      ready: { rule: rule.id, until },
+      ready: { rule: rule.id, until: readyUntil(shift, nowMs) },
     });
+    if (made === 0) return;
     await outbox.post(tx, {
       id: `opened/${request.id}`,
       kind: 'opened',
@@ -165,17 +159,12 @@ export function createAutomation(
     });
   }
 
-  async function refuse(tx: Tx, origin: string, rule: AutomationRule, user: string, why: string) {
-    const key = `${origin}\n${why}`;
-    if (refused.has(key)) return;
-    await log.record(tx, {
-      event: 'automation.refused',
-      actor: BROKER,
-      subject: { rule: rule.id, user },
-      data: { origin, why },
-    });
-    if (refused.size >= MOST_REMEMBERED) refused.clear();
-    refused.add(key);
+  /** Written down once, though the watch of each broker meets it again every half minute. */
+  async function refuse(tx: Tx, { origin, rule, user }: Offer, why: string): Promise<void> {
+    const event = 'automation.refused';
+    const before = await tx.auditSearch({ event, subject: origin, limit: 1 });
+    if (before.length > 0) return;
+    await log.record(tx, { event, actor: BROKER, subject: { rule: rule.id, user, origin }, data: { why } });
   }
 
   async function isNew(tx: ReadTx, { origin }: Offer): Promise<boolean> {
@@ -222,6 +211,6 @@ function nextChange({ catalogue, shifts }: ReturnType<CurrentRules>, nowMs: numb
   return Math.min(...[...schedules].map((id) => shifts.nextChange(id, nowMs) ?? Number.POSITIVE_INFINITY));
 }
 
-function originOf(rule: AutomationRule, user: string, event: string): string {
-  return `${rule.id}/${user}/${event}`;
+function endOfShift({ endsAtMs }: Shift): number {
+  return endsAtMs ?? Number.POSITIVE_INFINITY;
 }

@@ -9,9 +9,10 @@ import type { Tx } from '../store/store.ts';
 import type { AuditLog } from './audit-log.ts';
 import { actorOf, type Caller } from './caller.ts';
 import { activate } from './grants.ts';
+import { hasOverdueReview } from './reviews.ts';
 import type { CurrentRules } from './rules.ts';
 import { decideStanding } from './standing.ts';
-import { endOf } from './windows.ts';
+import { endOf, loginEndOf, windowSeconds } from './windows.ts';
 
 /** A credential that would end at once helps nobody. */
 const SHORTEST_MS = 5_000;
@@ -24,17 +25,20 @@ export async function decideCredential(
   caller: Caller,
   grantId: string,
 ): Promise<{ grant: GrantRow } | { refusal: AppError }> {
-  const grant = await usableGrant(tx, caller, grantId);
+  const grant = await usableGrant(tx, rules, caller, grantId);
   const resource = rules().catalogue.resources.get(grant.resource);
   if (!resource) throw new AppError('ended', `${grant.resource} has left the catalogue`);
   const isFirst = grant.state === 'ready';
-  const durationSeconds = isFirst
-    ? resource.session.defaultSeconds
-    : Math.ceil((grant.endsAt - grant.startsAt) / 1000);
+  const durationSeconds = windowSeconds(grant, resource);
   const action = isFirst ? 'grant' : 'renew';
-  const standing = await decideStanding(tx, rules(), action, grant, caller.device, durationSeconds);
+  const isWithheld = isFirst && (await hasOverdueReview(tx, grant.user, await tx.now()));
+  const standing = isWithheld
+    ? { allowed: false, because: 'a review of your access is overdue: nothing opens for you by itself' }
+    : await decideStanding(tx, rules(), action, grant, caller.device, durationSeconds);
   if (standing.allowed) {
-    return { grant: isFirst ? await activate(tx, log, grant, resource, actorOf(caller)) : grant };
+    return {
+      grant: isFirst ? await activate(tx, log, grant, resource, actorOf(caller), durationSeconds) : grant,
+    };
   }
   const target = `${grant.resource}:${grant.role}`;
   const refusal = new AppError('denied', `policy refuses to ${isFirst ? 'open' : 'renew'} ${target}`, {
@@ -51,16 +55,21 @@ export async function decideCredential(
 }
 
 /** The grant, if it is this person's and not over. */
-async function usableGrant(tx: Tx, caller: Caller, grantId: string): Promise<GrantRow> {
+async function usableGrant(tx: Tx, rules: CurrentRules, caller: Caller, grantId: string): Promise<GrantRow> {
   const grant = await tx.lockGrant(grantId);
   if (grant?.user !== caller.person.id) {
     throw new AppError('not_found', `you have no grant '${grantId}'`, { hint: 'oncall grants' });
   }
-  if (grant.state === 'ended' || endOf(grant) - (await tx.now()) < SHORTEST_MS) {
+  const nowMs = await tx.now();
+  if (grant.state === 'ended' || endOf(grant) - nowMs < SHORTEST_MS) {
     const cause = grant.endCause ?? grant.graceCause ?? 'its window has ended';
     throw new AppError('ended', `the grant on ${grant.resource} has ended: ${cause}`, {
       hint: `oncall request ${grant.resource}:${grant.role}`,
     });
+  }
+  if (loginEndOf(grant, rules().catalogue.grace.shiftSeconds) - nowMs < SHORTEST_MS) {
+    // The same person's next shift may go on with it: its timer finds out.
+    throw new AppError('busy', 'the shift is changing', { hint: 'try again in a few seconds' });
   }
   return grant;
 }

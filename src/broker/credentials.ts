@@ -19,7 +19,7 @@ import type { Endings } from './endings.ts';
 import type { CurrentRules } from './rules.ts';
 import { snapshotOf } from './target-snapshot.ts';
 import { viewGrant } from './views.ts';
-import { endOf } from './windows.ts';
+import { loginEndOf } from './windows.ts';
 
 export interface Credentials {
   /** First transaction: decide afresh, write down the handle. A refusal is recorded too, and thrown after the commit. */
@@ -85,7 +85,10 @@ export function createCredentials(
         );
       }
       const issuer = issuerFor(resource.target.kind);
-      const expiresAt = Math.min(nowMs + resource.credentialSeconds * 1000, endOf(grant));
+      const expiresAt = Math.min(
+        nowMs + resource.credentialSeconds * 1000,
+        loginEndOf(grant, rules().catalogue.grace.shiftSeconds),
+      );
       const incidents = await tx.incidentsOf(grant.id);
       const details = { incident: incidents[0] ?? null, expiresAt: formatInstant(expiresAt) };
 

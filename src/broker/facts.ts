@@ -19,7 +19,7 @@ export interface FactSubject {
   device: DeviceRow | undefined;
   resource: Resource | undefined;
   incident: IncidentRow | undefined;
-  /** The shift that a grant was made on: where the source has gone stale since, it holds to its recorded end. */
+  /** The shift that a grant was made on: it holds to its recorded end while its source is silent, or knows of nobody in its place. */
   recorded?: RecordedShift | undefined;
   nowMs: number;
 }
@@ -82,7 +82,12 @@ function shiftFact(catalogue: Catalogue, book: ShiftBook, subject: FactSubject):
     recorded !== undefined && (recorded.endsAtMs ?? nowMs) > nowMs && own.includes(recorded.schedule);
   const isUnknown = covering.length === 0 && knowledge.some(({ state }) => state === 'unknown');
   const isStale = covering.length > 0 && best?.state === 'stale';
-  if (holds && (isUnknown || isStale || recorded.isForced))
+  // A feed that is empty all at once tells of nobody who took over.
+  const isVacant =
+    holds &&
+    covering.length === 0 &&
+    !book.onCall(recorded.schedule, nowMs).some(({ level }) => level === recorded.level);
+  if (holds && (isUnknown || isStale || isVacant || recorded.isForced))
     return recordedFact(recorded, best?.ageSeconds ?? 0);
   const value = {
     onCall: shifts.length > 0,

@@ -9,7 +9,7 @@ import type { Tx } from '../store/store.ts';
 import type { Actor, AuditLog } from './audit-log.ts';
 import type { RecordedShift } from './facts.ts';
 import type { Rules } from './rules.ts';
-import { activeWindow, nextLook } from './windows.ts';
+import { activeWindow, endOf, nextLook } from './windows.ts';
 
 export interface OpenBy {
   via: GrantRow['via'];
@@ -23,7 +23,7 @@ export interface OpenBy {
 
 /**
  * The window starts now, not when it was asked (or when it is used first, if it is opened by itself). What is held already
- * stays as it is and gains the incident; what is ready begins.
+ * stays as it is and gains the incident; what is ready begins. Answers how many grants were made.
  */
 export async function openGrants(
   tx: Tx,
@@ -31,8 +31,9 @@ export async function openGrants(
   log: AuditLog,
   request: RequestRow,
   how: OpenBy,
-): Promise<void> {
+): Promise<number> {
   const nowMs = await tx.now();
+  let made = 0;
   for (const target of request.targets as unknown as Target[]) {
     const { resource: name, role } = target;
     const resource = catalogue.resources.get(name);
@@ -45,6 +46,7 @@ export async function openGrants(
       continue;
     }
     const grant = draft(request, target, resource, how, nowMs);
+    made++;
     await tx.insertGrant(grant, request.incident === null ? [] : [request.incident]);
     await lookAgain(tx, grant, nowMs);
     await log.record(tx, {
@@ -62,9 +64,10 @@ export async function openGrants(
       },
     });
   }
+  return made;
 }
 
-/** Ready or active, and not over. */
+/** Active and not over, or ready: whether that is over is its timer's to say. */
 export async function heldGrant(
   tx: Tx,
   user: string,
@@ -72,7 +75,7 @@ export async function heldGrant(
   nowMs: number,
 ): Promise<GrantRow | undefined> {
   const [held] = await tx.grants({ user, resource, role, states: ['ready', 'active'], limit: 1 });
-  return held && held.endsAt > nowMs ? held : undefined;
+  return held && (held.state === 'ready' || endOf(held) > nowMs) ? held : undefined;
 }
 
 /** The window of something ready begins: at its first credential, or when it is asked for. */
@@ -82,10 +85,10 @@ export async function activate(
   grant: GrantRow,
   resource: Resource,
   actor: Actor,
-  durationSeconds = resource.session.defaultSeconds,
+  durationSeconds: number,
 ): Promise<GrantRow> {
   const nowMs = await tx.now();
-  const window = activeWindow(nowMs, durationSeconds, resource.session.maxSeconds, grant.hardEndsAt);
+  const window = activeWindow(nowMs, durationSeconds, resource.session.maxSeconds);
   await tx.updateGrant(grant.id, { state: 'active', ...window });
   const active: GrantRow = { ...grant, state: 'active', ...window };
   await lookAgain(tx, active, nowMs);
@@ -112,13 +115,15 @@ async function reuse(
   resource: Resource,
   how: OpenBy,
 ): Promise<void> {
-  if (request.incident !== null) {
-    await tx.addIncident(held.id, request.incident);
+  if (request.incident !== null) await tx.addIncident(held.id, request.incident);
+  const shift = shiftColumns(how.shiftOf({ resource: held.resource, role: held.role }));
+  const isReady = held.state === 'ready';
+  if (isReady && how.ready !== undefined) {
+    const { until } = how.ready;
+    if (until > held.endsAt) await tx.updateGrant(held.id, { endsAt: until, hardEndsAt: until, ...shift });
+  } else if (isReady || held.graceEndsAt !== null) {
     // What it was for may be over; what it is for now is not, and binds it from here on.
-    if (held.graceEndsAt !== null) {
-      const shift = how.shiftOf({ resource: held.resource, role: held.role });
-      await tx.updateGrant(held.id, { graceEndsAt: null, graceCause: null, ...shiftColumns(shift) });
-    }
+    await tx.updateGrant(held.id, { graceEndsAt: null, graceCause: null, ...shift });
   }
   await log.record(tx, {
     event: 'grant.reused',
@@ -126,8 +131,8 @@ async function reuse(
     subject: { grant: held.id, request: request.id, user: request.user, resource: held.resource },
     data: { incident: request.incident },
   });
-  if (held.state === 'ready' && how.ready === undefined)
-    await activate(tx, log, held, resource, how.actor, how.durationSeconds);
+  if (isReady && how.ready === undefined)
+    await activate(tx, log, { ...held, ...shift }, resource, how.actor, how.durationSeconds);
 }
 
 function draft(
@@ -139,7 +144,7 @@ function draft(
 ): GrantRow {
   const window = how.ready
     ? { startsAt: nowMs, endsAt: how.ready.until, hardEndsAt: how.ready.until }
-    : activeWindow(nowMs, how.durationSeconds, resource.session.maxSeconds, Number.POSITIVE_INFINITY);
+    : activeWindow(nowMs, how.durationSeconds, resource.session.maxSeconds);
   return {
     id: createId('gr', nowMs),
     requestId: request.id,

@@ -6,6 +6,7 @@ import { formatInstant } from '../protocol/time.ts';
 import type { GrantRow, IncidentRow } from '../store/rows.ts';
 import type { Store, Tx } from '../store/store.ts';
 import { type AuditLog, BROKER } from './audit-log.ts';
+import { alertRulesFor } from './bundles.ts';
 import type { Endings } from './endings.ts';
 import { coveringShift } from './facts.ts';
 import { lookAgain, shiftColumns } from './grants.ts';
@@ -13,7 +14,7 @@ import type { Outbox } from './outbox.ts';
 import type { CurrentRules } from './rules.ts';
 import { standInDevice } from './stand-in.ts';
 import { decideStanding } from './standing.ts';
-import { endOf, leadAt, nextLook } from './windows.ts';
+import { endOf, leadAt, nextLook, readyUntil, windowSeconds } from './windows.ts';
 
 export interface Lifetimes {
   /** The timer of a grant: extends it, begins its grace period, ends it; answers when to look again. */
@@ -45,9 +46,23 @@ export function createLifetimes(
     return held;
   }
 
-  async function beginGrace(tx: Tx, grant: GrantRow, seconds: number, cause: string): Promise<GrantRow> {
+  /**
+   * From when what it was opened for was over. Nobody has used what is ready: it needs no time to be finished with.
+   * Undefined where it has ended by this.
+   */
+  async function beginGrace(
+    tx: Tx,
+    grant: GrantRow,
+    fromMs: number,
+    seconds: number,
+    cause: string,
+  ): Promise<GrantRow | undefined> {
     const nowMs = await tx.now();
-    const graceEndsAt = Math.min(nowMs + seconds * 1000, grant.endsAt);
+    const graceEndsAt = Math.min(fromMs + seconds * 1000, grant.endsAt);
+    if (grant.state === 'ready' || graceEndsAt <= nowMs) {
+      await endings.endGrant(tx, grant, { cause, actor: BROKER });
+      return undefined;
+    }
     await tx.updateGrant(grant.id, { graceEndsAt, graceCause: cause });
     const after: GrantRow = { ...grant, graceEndsAt, graceCause: cause };
     await lookAgain(tx, after, nowMs);
@@ -79,26 +94,20 @@ export function createLifetimes(
     });
   }
 
-  /** Nobody has used what is ready: it needs no time to be finished with. */
-  async function finish(tx: Tx, grant: GrantRow, seconds: number, cause: string): Promise<void> {
-    if (grant.state === 'ready' || seconds === 0) await endings.endGrant(tx, grant, { cause, actor: BROKER });
-    else await beginGrace(tx, grant, seconds, cause);
-  }
-
   /** The recorded shift is over: another one of the same person goes on, or the grace period begins. */
   async function afterShift(tx: Tx, grant: GrantRow, nowMs: number): Promise<GrantRow | undefined> {
     const current = rules();
     const resource = current.catalogue.resources.get(grant.resource);
     const next = resource && coveringShift(current, grant.user, resource, nowMs);
     if (next) {
-      await tx.updateGrant(grant.id, shiftColumns(next));
-      return { ...grant, ...shiftColumns(next) };
+      const until = readyUntil(next, nowMs);
+      const window = grant.state === 'ready' ? { endsAt: until, hardEndsAt: until } : {};
+      const change = { ...shiftColumns(next), ...window };
+      await tx.updateGrant(grant.id, change);
+      return { ...grant, ...change };
     }
-    if (grant.state === 'ready') {
-      await endings.endGrant(tx, grant, { cause: 'the shift is over', actor: BROKER });
-      return undefined;
-    }
-    return beginGrace(tx, grant, current.catalogue.grace.shiftSeconds, 'the shift is over');
+    const overSince = grant.shiftEndsAt ?? nowMs;
+    return beginGrace(tx, grant, overSince, current.catalogue.grace.shiftSeconds, 'the shift is over');
   }
 
   /** A longer window, where policy lets it be one; otherwise its holder hears of the end. */
@@ -138,33 +147,57 @@ export function createLifetimes(
     return allowed ? { endsAt, extensions: grant.extensions + 1 } : undefined;
   }
 
+  async function isStillAllowed(tx: Tx, grant: GrantRow): Promise<boolean> {
+    const current = rules();
+    const resource = current.catalogue.resources.get(grant.resource);
+    if (!resource) return false;
+    if (grant.state === 'ready' && grant.via === 'alert' && !(await isStillOffered(tx, grant))) return false;
+    const device = await standInDevice(tx, grant.user, grant);
+    const asked = grant.via === 'approval' || grant.via === 'override' ? 'ask' : 'grant';
+    const seconds = windowSeconds(grant, resource);
+    return (await decideStanding(tx, current, asked, grant, device, seconds)).allowed;
+  }
+
+  /** The rule that opened it still matches one of its incidents. */
+  async function isStillOffered(tx: Tx, grant: GrantRow): Promise<boolean> {
+    const incidents = await Promise.all((await tx.incidentsOf(grant.id)).map((id) => tx.incident(id)));
+    return incidents.some(
+      (incident) =>
+        incident?.state === 'open' &&
+        alertRulesFor(rules().catalogue, incident).some(({ id }) => id === grant.rule),
+    );
+  }
+
   return {
     grantTimer(grantId) {
       return store.write(async (tx) => {
         let grant = await tx.lockGrant(grantId);
         if (!grant || grant.state === 'ended') return undefined;
         const nowMs = await tx.now();
+        if (isShiftOver(grant, nowMs)) grant = await afterShift(tx, grant, nowMs);
+        if (!grant) return undefined;
         if (endOf(grant) <= nowMs) {
           const isGrace = grant.graceEndsAt !== null && grant.graceEndsAt <= nowMs;
           const cause = (isGrace ? grant.graceCause : undefined) ?? 'window ended';
           await endings.endGrant(tx, grant, { cause, actor: BROKER });
           return undefined;
         }
-        const shiftIsOver = grant.shiftEndsAt !== null && grant.shiftEndsAt <= nowMs;
-        if (shiftIsOver && grant.graceEndsAt === null) grant = await afterShift(tx, grant, nowMs);
-        if (grant?.state === 'active' && leadAt(grant) <= nowMs) grant = await atLead(tx, grant, nowMs);
-        return grant && nextLook(grant, nowMs);
+        if (grant.state === 'active' && leadAt(grant) <= nowMs) grant = await atLead(tx, grant, nowMs);
+        return nextLook(grant, nowMs);
       });
     },
 
     async incidentResolved(tx, incident) {
       const { incidentSeconds } = rules().catalogue.grace;
+      const nowMs = await tx.now();
       for (const grant of await openGrantsOf(tx, incident.id)) {
         const ids = await tx.incidentsOf(grant.id);
         const rows = await Promise.all(ids.map((id) => tx.incident(id)));
         // Several incidents may hold it open: it ends with the last.
         if (rows.some((row) => row?.state === 'open') || grant.graceEndsAt !== null) continue;
-        await finish(tx, grant, incidentSeconds, `incident ${incident.id} is resolved`);
+        // What was opened for none does not end with one that was added later.
+        if ((await tx.request(grant.requestId))?.incident === null) continue;
+        await beginGrace(tx, grant, nowMs, incidentSeconds, `incident ${incident.id} is resolved`);
       }
     },
 
@@ -180,14 +213,16 @@ export function createLifetimes(
 
     async incidentChanged(tx, incident) {
       for (const grant of await openGrantsOf(tx, incident.id)) {
-        const device = await standInDevice(tx, grant.user, grant);
-        const durationSeconds = Math.ceil((grant.endsAt - grant.startsAt) / 1000);
-        const asked = grant.via === 'approval' || grant.via === 'override' ? 'ask' : 'grant';
-        const standing = await decideStanding(tx, rules(), asked, grant, device, durationSeconds);
-        if (standing.allowed) continue;
+        if (await isStillAllowed(tx, grant)) continue;
         const cause = `incident ${incident.id} is ${incident.priority || 'without priority'} now`;
         await endings.endGrant(tx, grant, { cause, actor: BROKER });
       }
     },
   };
+}
+
+/** And nothing has followed from it yet. */
+function isShiftOver({ state, endsAt, shiftEndsAt, graceEndsAt }: GrantRow, nowMs: number): boolean {
+  if (state === 'ready') return endsAt <= nowMs;
+  return graceEndsAt === null && shiftEndsAt !== null && shiftEndsAt <= nowMs && endsAt > nowMs;
 }

@@ -7,7 +7,7 @@ import type { Rules } from './rules.ts';
 
 /**
  * A fresh decision about what is held already. Several incidents may hold a grant open: one that suffices is enough. While a
- * grace period runs, a renewal sees what it was opened for as still going on. Throws `ended` when the resource or role has
+ * grace period runs, what it was opened for counts as still going on, for all but a longer window. Throws `ended` when the resource or role has
  * left the catalogue.
  */
 export async function decideStanding(
@@ -24,7 +24,7 @@ export async function decideStanding(
     throw new AppError('ended', `${grant.resource}:${grant.role} has left the catalogue`);
   }
   const nowMs = await tx.now();
-  const inGrace = action === 'renew' && grant.graceEndsAt !== null && grant.graceEndsAt > nowMs;
+  const inGrace = action !== 'extend' && grant.graceEndsAt !== null && grant.graceEndsAt > nowMs;
   const recorded = recordedShift(grant, inGrace);
   const incidents = await incidentsOf(tx, grant.id, inGrace);
   const answers = (incidents.length > 0 ? incidents : [undefined]).map((incident) =>

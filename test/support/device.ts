@@ -35,11 +35,13 @@ export class TestDevice {
   readonly sealingKey = formatPublicKey(generateKeyPairSync('x25519').publicKey);
   readonly keyId = keyThumbprint(this.signingKey);
   readonly base: string;
+  readonly nowSeconds: () => number;
   id = '';
   user = '';
 
-  constructor(base: string) {
+  constructor(base: string, nowSeconds = () => Math.floor(Date.now() / 1000)) {
     this.base = base;
+    this.nowSeconds = nowSeconds;
   }
 
   async enroll(invitation: string, more: Partial<Record<string, unknown>> = {}): Promise<Answer<Enrolled>> {
@@ -88,7 +90,7 @@ export class TestDevice {
       body: text === undefined ? undefined : Buffer.from(text),
       keyId: this.keyId,
       alg: 'ed25519',
-      createdSeconds: options.createdSeconds ?? Math.floor(Date.now() / 1000),
+      createdSeconds: options.createdSeconds ?? this.nowSeconds(),
       nonce: options.nonce ?? randomBytes(16).toString('base64url'),
       tag: options.tag ?? 'oncall',
       sign: (base) => sign(null, base, this.keys.privateKey),
@@ -115,8 +117,9 @@ export async function send<T>({ method, url, headers, body }: Sent): Promise<Ans
 export async function enrolled(
   installation: { url: string; invite(user: string): Promise<string> },
   user: string,
+  nowSeconds?: () => number,
 ): Promise<TestDevice> {
-  const device = new TestDevice(installation.url);
+  const device = new TestDevice(installation.url, nowSeconds);
   const answer = await device.enroll(await installation.invite(user));
   if (answer.status !== 200) throw new Error(`enrolling ${user}: ${JSON.stringify(answer.raw)}`);
   return device;

@@ -26,9 +26,12 @@ export interface InstallationOptions {
   /** YAML for `store:`; SQLite in the folder unless told. */
   store?: string;
   tls?: boolean;
+  /** The clock by which invitations are made; the broker's is given to `start`. */
+  now?: () => number;
 }
 
 export async function install(options: InstallationOptions = {}): Promise<Installation> {
+  const { now = Date.now } = options;
   const directory = join(tempDir(), 'broker');
   const port = await freePort();
   const url = `${options.tls ? 'https' : 'http'}://127.0.0.1:${port}`;
@@ -54,7 +57,7 @@ export async function install(options: InstallationOptions = {}): Promise<Instal
     out: () => undefined,
     err: () => undefined,
     env: {},
-    now: Date.now,
+    now,
     signal: new AbortController().signal,
     onReload: () => undefined,
   };
