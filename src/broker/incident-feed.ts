@@ -81,9 +81,12 @@ export function createIncidentFeed(
         : word.status === 'resolved'
           ? { resolvedAt: nowMs, resolvedBy: source.id }
           : { resolvedAt: null, resolvedBy: null, openedAt: nowMs };
-    const { declaredBy: _, ...rest } = described;
+    const { declaredBy: _, ...said } = described;
+    // The word of its end says nothing of what it was about; some systems leave that out there.
+    const { priority, service, labels } = before;
+    const about = word.status === 'resolved' ? { ...said, priority, service, labels } : said;
     const change = {
-      ...rest,
+      ...about,
       ...turned,
       ...people,
       ...confirmation,

@@ -5,7 +5,7 @@
  */
 import type { Catalogue, Schedule } from '../catalogue/types.ts';
 import type { OutsideShift, Shift } from '../sources/shift.ts';
-import { shiftsAt, shiftsBetween } from '../sources/static.ts';
+import { shiftsBetween } from '../sources/static.ts';
 import type { ShiftSnapshotRow } from '../store/rows.ts';
 
 /** What is known of one schedule now. */
@@ -23,7 +23,7 @@ export interface ShiftBook {
   shiftsOf(user: string, nowMs: number): readonly Shift[];
   /** Who is on call on one schedule, best level first; nobody where it is unknown. */
   onCall(schedule: string, nowMs: number): readonly Shift[];
-  /** When somebody's shift on this schedule begins or ends next, within what is known. */
+  /** When somebody's shift on this schedule begins or ends next, within what is known (of the catalogue's own: an hour ahead). */
   nextChange(schedule: string, nowMs: number): number | undefined;
   /** People whom a feed names and nobody in the catalogue is mapped to, by source. */
   unmapped(): ReadonlyMap<string, ReadonlySet<string>>;
@@ -31,12 +31,11 @@ export interface ShiftBook {
 
 interface Outside {
   shifts: readonly Shift[];
-  fetchedAtMs: number;
+  /** Of each feed that the schedule is read from. */
+  fetched: readonly { source: string; atMs: number }[];
 }
 
 const NEVER = Number.NEGATIVE_INFINITY;
-/** Nobody looks further ahead: a snapshot reaches about this far. */
-const HORIZON_MS = 2 * 86_400_000;
 
 export function createShiftBook(catalogue: Catalogue): ShiftBook {
   const written = new StaticShifts(catalogue);
@@ -47,13 +46,16 @@ export function createShiftBook(catalogue: Catalogue): ShiftBook {
   function knowledge(id: string, nowMs: number): Knowledge {
     const schedule = catalogue.schedules.get(id);
     if (!schedule || schedule.feeds.length === 0) return { state: 'fresh', source: 'static', ageSeconds: 0 };
-    const ageSeconds = Math.max(0, (nowMs - (bySchedule.get(id)?.fetchedAtMs ?? NEVER)) / 1000);
+    const fetched = bySchedule.get(id)?.fetched ?? [{ source: schedule.feeds[0]?.source ?? '', atMs: NEVER }];
+    const ageOf = (atMs: number) => Math.max(0, (nowMs - atMs) / 1000);
+    // Each feed by its own source's limits: the schedule is as well known as the least known of them.
     const within = (limit: 'freshSeconds' | 'usableSeconds') =>
-      schedule.feeds.every(({ source }) => ageSeconds <= (catalogue.sources.get(source)?.[limit] ?? 0));
+      fetched.every(({ source, atMs }) => ageOf(atMs) <= (catalogue.sources.get(source)?.[limit] ?? 0));
+    const oldest = fetched.reduce((a, b) => (b.atMs < a.atMs ? b : a));
     return {
       state: within('freshSeconds') ? 'fresh' : within('usableSeconds') ? 'stale' : 'unknown',
-      source: schedule.feeds[0]?.source ?? '',
-      ageSeconds: Number.isFinite(ageSeconds) ? Math.floor(ageSeconds) : Number.MAX_SAFE_INTEGER,
+      source: oldest.source,
+      ageSeconds: Math.min(Math.floor(ageOf(oldest.atMs)), Number.MAX_SAFE_INTEGER),
     };
   }
 
@@ -69,10 +71,10 @@ export function createShiftBook(catalogue: Catalogue): ShiftBook {
       for (const schedule of catalogue.schedules.values()) {
         if (schedule.feeds.length === 0) continue;
         const shifts: Shift[] = [];
-        let fetchedAtMs = Number.POSITIVE_INFINITY;
+        const fetched: { source: string; atMs: number }[] = [];
         for (const feed of schedule.feeds) {
           const row = newest.get(`${feed.source}\n${feed.id}`);
-          fetchedAtMs = Math.min(fetchedAtMs, row?.fetchedAt ?? NEVER);
+          fetched.push({ source: feed.source, atMs: row?.fetchedAt ?? NEVER });
           for (const outside of (row?.shifts ?? []) as unknown as OutsideShift[]) {
             const user = users.get(`${feed.source}\n${outside.outsideUser}`);
             if (user === undefined) {
@@ -94,7 +96,7 @@ export function createShiftBook(catalogue: Catalogue): ShiftBook {
           }
         }
         shifts.sort((a, b) => a.level - b.level || a.startsAtMs - b.startsAtMs);
-        bySchedule.set(schedule.id, { shifts, fetchedAtMs });
+        bySchedule.set(schedule.id, { shifts, fetched });
         for (const shift of shifts) {
           const own = byUser.get(shift.user);
           if (own) own.push(shift);
@@ -124,9 +126,7 @@ export function createShiftBook(catalogue: Catalogue): ShiftBook {
       const schedule = catalogue.schedules.get(id);
       if (!schedule) return undefined;
       const shifts =
-        schedule.feeds.length === 0
-          ? shiftsBetween(schedule, nowMs, nowMs + HORIZON_MS)
-          : (bySchedule.get(id)?.shifts ?? []);
+        schedule.feeds.length === 0 ? written.near(schedule, nowMs) : (bySchedule.get(id)?.shifts ?? []);
       const ahead = shifts
         .flatMap(({ startsAtMs, endsAtMs }) => [startsAtMs, endsAtMs ?? Number.NaN])
         .filter((at) => at > nowMs);
@@ -149,11 +149,11 @@ function usersByOutsideId(catalogue: Catalogue): Map<string, string> {
   return users;
 }
 
-const MINUTE_MS = 60_000;
+const HOUR_MS = 3_600_000;
 
-/** Schedules of the catalogue. Time zones cost half a millisecond a look: what was found holds for its minute, as handovers are on whole minutes. */
+/** Schedules of the catalogue. Time zones cost half a millisecond a look: a schedule's shifts are worked out once an hour. */
 class StaticShifts {
-  readonly #current = new Map<Schedule, { minute: number; shifts: readonly Shift[] }>();
+  readonly #near = new Map<Schedule, { hour: number; shifts: readonly Shift[] }>();
   /** People are on few schedules among many: found once, not once a decision. */
   readonly #schedules = new Map<string, Schedule[]>();
 
@@ -172,11 +172,17 @@ class StaticShifts {
   }
 
   on(schedule: Schedule, nowMs: number): readonly Shift[] {
-    const minute = Math.floor(nowMs / MINUTE_MS);
-    const known = this.#current.get(schedule);
-    if (known?.minute === minute) return known.shifts;
-    const shifts = shiftsAt(schedule, nowMs).sort((a, b) => a.level - b.level);
-    this.#current.set(schedule, { minute, shifts });
+    return this.near(schedule, nowMs).filter((shift) => isAt(shift, nowMs));
+  }
+
+  /** Those with a moment in the hour of `nowMs` or the next, best level first. */
+  near(schedule: Schedule, nowMs: number): readonly Shift[] {
+    const hour = Math.floor(nowMs / HOUR_MS);
+    const known = this.#near.get(schedule);
+    if (known?.hour === hour) return known.shifts;
+    const shifts = shiftsBetween(schedule, hour * HOUR_MS, (hour + 2) * HOUR_MS);
+    shifts.sort((a, b) => a.level - b.level);
+    this.#near.set(schedule, { hour, shifts });
     return shifts;
   }
 
