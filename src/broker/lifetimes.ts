@@ -206,8 +206,11 @@ export function createLifetimes(
       for (const grant of await openGrantsOf(tx, incident.id)) {
         const shiftIsOver = grant.shiftEndsAt !== null && grant.shiftEndsAt <= nowMs;
         if (grant.graceEndsAt === null || shiftIsOver) continue;
+        const resumed: GrantRow = { ...grant, graceEndsAt: null, graceCause: null };
+        // Whoever reopened it themselves gains nothing by that.
+        if (!(await isStillAllowed(tx, resumed))) continue;
         await tx.updateGrant(grant.id, { graceEndsAt: null, graceCause: null });
-        await lookAgain(tx, { ...grant, graceEndsAt: null, graceCause: null }, nowMs);
+        await lookAgain(tx, resumed, nowMs);
       }
     },
 

@@ -34,6 +34,10 @@ const SECRETS = {
 export const pagerduty = pagerdutySender(SECRETS.PD);
 export const alertmanager = alertmanagerSender(SECRETS.AM);
 
+/** Timers that wait for the world outside. */
+const CREDENTIALS = new Set(['credential']);
+const ON_THEIR_OWN = new Set(['credential', 'poll']);
+
 export type Name = 'ana' | 'ben' | 'carla' | 'dora';
 
 export interface EveningOptions {
@@ -194,9 +198,22 @@ export class Evening {
     // A change that changes nothing wakes the broker.
     const [anybody] = this.devices.keys();
     if (anybody) await this.post(anybody, '/v1/revoke', { user: 'nobody', reason: 'wake up' });
+    await this.#idle(ON_THEIR_OWN);
+  }
+
+  /** Lets some minutes pass, in which the feeds are read. */
+  async readFeeds(): Promise<void> {
+    await this.#idle(CREDENTIALS);
+    // Twice the usual pause, as after a failure, and its jitter.
+    await this.pass(150_000);
+    await this.#idle(CREDENTIALS);
+  }
+
+  /** Until nothing is due or under way but these kinds of work. */
+  async #idle(besides: ReadonlySet<string>): Promise<void> {
     const isIdle = async () => {
       const jobs = await this.store.read((tx) => tx.countJobs());
-      return jobs.every(({ oldestDueAt, kind }) => kind === 'credential' || oldestDueAt > this.clock.ms);
+      return jobs.every(({ oldestDueAt, kind }) => besides.has(kind) || oldestDueAt > this.clock.ms);
     };
     await waitFor(isIdle, { what: 'the end of due work', timeoutMs: 20_000 });
   }
