@@ -1,7 +1,7 @@
 // What opens by itself when a shift starts or an alert fires, and for whom it does not.
 import { describe, expect, it } from 'vitest';
-import type { GrantView } from '../../src/protocol/messages.ts';
-import { Evening, HANDOVER, HOUR, MINUTE, NIGHT, ROOT_AT_P1 } from './evening.ts';
+import { Evening, HANDOVER, HOUR, MINUTE, NIGHT } from './evening.ts';
+import { ROOT_AT_P1 } from './evening-catalogue.ts';
 
 const ALERT = 'orders: { on: { alert: { service: orders, priority: [P1, P2] } }, maxLevel: 2, bundle: wide }';
 const rules = (...lines: string[]) => `automation:\n${lines.map((line) => `  ${line}\n`).join('')}`;
@@ -119,90 +119,6 @@ when { context.shift.known && context.shift.value.coversResource && resource.ran
   });
 });
 
-describe('what is ready', () => {
-  it('is free until it is used, and its window begins with the first credential', async () => {
-    const evening = await Evening.start({ more: rules(ALERT) });
-    await evening.page('fire');
-    await evening.pass(HOUR);
-    const [grant] = await evening.open('ana');
-    const answer = await evening.issue('ana', grant!.id);
-    expect(answer.status).toBe(200);
-    expect(answer.result.grant).toMatchObject({ state: 'active', via: 'alert' });
-    const after = await evening.grant(grant!.id);
-    expect(after.startsAt).toBe(evening.clock.ms);
-    expect(after.endsAt - after.startsAt).toBe(HOUR);
-    expect(after.hardEndsAt - after.startsAt).toBe(3 * HOUR);
-  });
-
-  it('is decided in full when a device asks: a refusal says why, is recorded, and leaves it to another', async () => {
-    const policy = `
-@id("seasoned-devices") @because("a device must be a day old")
-forbid (principal, action == Action::"grant", resource)
-when { !context.device.known || context.device.value.enrolledSeconds < 86400 };`;
-    const evening = await Evening.start({ more: rules(ALERT), policy, startsAt: NIGHT - 48 * HOUR });
-    await evening.pass(48 * HOUR);
-    const seasoned = evening.devices.get('ana')!;
-    await evening.page('fire');
-    const [grant] = await evening.open('ana');
-    await evening.enrol('ana');
-    const { status, error } = await evening.issue('ana', grant!.id);
-    expect(status).toBe(403);
-    expect(error).toMatchObject({ code: 'denied', hint: 'a device must be a day old' });
-    expect(await evening.entries('credential.refused')).toHaveLength(1);
-    expect((await evening.grant(grant!.id)).state).toBe('ready');
-    evening.devices.set('ana', seasoned);
-    expect((await evening.issue('ana', grant!.id)).status).toBe(200);
-  });
-
-  it('is nothing to a device that was revoked', async () => {
-    const evening = await Evening.start({ more: rules(ALERT) });
-    await evening.page('fire');
-    const [grant] = await evening.open('ana');
-    await evening.post('dora', `/v1/devices/${evening.devices.get('ana')?.id}/revoke`);
-    expect((await evening.issue('ana', grant!.id)).status).toBe(401);
-    expect((await evening.grant(grant!.id)).state).toBe('ready');
-  });
-
-  it('is used by a request for it, not made a second time', async () => {
-    const evening = await Evening.start({ more: rules(ALERT) });
-    await evening.page('fire');
-    const before = await evening.open('ana');
-    const { result } = await evening.ask('ana', { targets: [{ resource: 'wide' }], incident: '#4711' });
-    expect(result.state).toBe('granted');
-    expect(result.grants.map(({ id }) => id).sort()).toEqual(before.map(({ id }) => id).sort());
-    expect(result.grants.every(({ state, held }) => state === 'active' && held)).toBe(true);
-  });
-
-  it('stays given back for the event that opened it', async () => {
-    const evening = await Evening.start({ more: rules(ALERT) });
-    await evening.page('fire');
-    for (const { id } of await evening.open('ana')) await evening.post('ana', `/v1/grants/${id}/release`);
-    await evening.page('acknowledge', {}, evening.clock.ms + 1);
-    await evening.page('change-priority', { priority: 'P2' }, evening.clock.ms + 2);
-    for (let look = 0; look < 3; look++) await evening.pass(MINUTE);
-    expect(await evening.names('ana')).toEqual([]);
-  });
-
-  it('of a person under an overdue review is withheld', async () => {
-    const evening = await Evening.start({ more: rules(ALERT) });
-    await evening.page('fire');
-    const [grant] = await evening.open('ana');
-    const now = evening.clock.ms;
-    await evening.store.write((tx) =>
-      tx.insertReview({
-        ...{ id: 'rev_1', kind: 'override', user: 'ana', requestId: null, grantId: null, owners: ['dora'] },
-        ...{ openedAt: now - HOUR, dueAt: now - 1, state: 'open', outcome: null, note: null },
-        ...{ closedBy: null, closedAt: null },
-      }),
-    );
-    expect((await evening.issue('ana', grant!.id)).error?.code).toBe('denied');
-    await evening.page('fire', { id: 'Q2', number: 2 });
-    expect((await evening.entries('automation.refused')).map(({ data }) => data.why)).toEqual([
-      'a review is overdue',
-    ]);
-  });
-});
-
 describe('nobody gets it twice', () => {
   it('from one delivery sent again, a second one about the same, or the watch', async () => {
     const evening = await Evening.start({ more: rules(ALERT) });
@@ -267,50 +183,5 @@ describe('an incident that its beneficiary declared', () => {
     await evening.settle();
     expect(await evening.names('ana')).toEqual([]);
     expect(await evening.names('carla')).toEqual(READY);
-  });
-});
-
-describe('a request for a bundle', () => {
-  const grantsOf = (grants: readonly GrantView[]) =>
-    grants.map(({ target }) => `${target.resource}:${target.role}`);
-
-  it('opens all of its parts by one decision', async () => {
-    const evening = await Evening.start();
-    await evening.page('fire');
-    const { result } = await evening.ask('ana', {
-      targets: [{ resource: 'wide' }],
-      incident: 'Q1ORDERSDOWN',
-    });
-    expect(result).toMatchObject({ state: 'granted', bundle: 'wide' });
-    expect(grantsOf(result.grants)).toEqual(['db-host:shell', 'db-web:shell']);
-  });
-
-  it('opens nothing where one part is denied', async () => {
-    const policy = `
-@id("not-the-web") @because("the web hosts are closed tonight")
-forbid (principal, action, resource) when { resource has resourceName && resource.resourceName == "db-web" };`;
-    const evening = await Evening.start({ policy });
-    await evening.page('fire');
-    const { result } = await evening.ask('ana', {
-      targets: [{ resource: 'wide' }],
-      incident: 'Q1ORDERSDOWN',
-    });
-    expect(result.state).toBe('denied');
-    expect(await evening.names('ana')).toEqual([]);
-  });
-
-  it('is made by naming the incident alone: the bundles of the rules that match it, else its service’s', async () => {
-    const evening = await Evening.start({
-      more: rules('p1: { on: { alert: { service: orders, priority: P1 } }, bundle: wide }'),
-    });
-    await evening.page('fire', { declarer: 'PCARLA' });
-    const matched = await evening.ask('carla', { incident: '#4711' });
-    expect(matched.result.targets.map(({ target }) => target.resource)).toEqual(['db-host', 'db-web']);
-    await evening.page('fire', { id: 'Q2', number: 12, priority: 'P4' });
-    const own = await evening.ask('ana', { incident: '12' });
-    expect(own.result).toMatchObject({ state: 'granted', bundle: 'small' });
-    await evening.page('fire', { id: 'Q3', number: 13, service: 'PNOBODYS' });
-    expect((await evening.ask('ana', { incident: '13' })).error?.code).toBe('not_found');
-    expect((await evening.ask('ana', {})).error?.code).toBe('usage');
   });
 });

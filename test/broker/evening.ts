@@ -18,7 +18,8 @@ import {
   type SentIncident,
   sentIncident,
 } from '../support/webhook-senders.ts';
-import { sshMaterial, withSsh } from './ssh-catalogue.ts';
+import { eveningCatalogue } from './evening-catalogue.ts';
+import { sshMaterial } from './ssh-catalogue.ts';
 
 export const MINUTE = 60_000;
 export const HOUR = 60 * MINUTE;
@@ -26,11 +27,7 @@ export const HOUR = 60 * MINUTE;
 export const NIGHT = Date.parse('2026-03-03T02:14:00Z');
 export const HANDOVER = Date.parse('2026-03-03T08:00:00Z');
 
-const SECRETS = {
-  PD: 'of-the-subscription',
-  AM: 'token-of-the-alertmanager',
-  DEAD: 'http://127.0.0.1:1/none.ics',
-};
+export const SECRETS = { PD: 'of-the-subscription', AM: 'token-of-the-alertmanager' };
 export const pagerduty = pagerdutySender(SECRETS.PD);
 export const alertmanager = alertmanagerSender(SECRETS.AM);
 
@@ -50,55 +47,6 @@ export interface EveningOptions {
   startsAt?: number;
   env?: Record<string, string>;
 }
-
-/** Ana and Ben take turns of a day at level 1, Carla is at level 2; Ana and Carla are known to the pager, Ben is not. */
-export function eveningCatalogue(more = ''): string {
-  return `${withSsh()
-    .replace('ana: { name: Ana Ruiz,', 'ana: { name: Ana Ruiz, ids: { pagerduty: PANA },')
-    .replace('carla: { name: Carla Maes,', 'carla: { name: Carla Maes, ids: { pagerduty: PCARLA },')
-    .replace(
-      'orders: { schedules: [orders-primary] }',
-      'orders: { schedules: [orders-primary], bundle: small, ids: { pagerduty: PSVC1, alertmanager: PSVC1, guest: PSVC1 } }',
-    )
-    .replace(
-      /rotations:\n.*\n/,
-      `rotations:
-      - { level: 1, people: [ana, ben], startsAt: 2026-01-05T09:00, every: 1d }
-      - { level: 2, people: [carla], startsAt: 2026-01-05T09:00, every: 7d }
-`,
-    )}
-  db-web:
-    type: ssh
-    service: orders
-    environment: production
-    sensitivity: medium
-    session: { default: 1h, max: 3h, maxExtensions: 2 }
-    credential: 5m
-    hosts: [{ name: db-web-1, host: 127.0.0.1, port: 1, hostKeys: ["${HOST_KEY}"] }]
-    roles: { shell: { login: ops }, root: { login: root } }
-sources:
-  pagerduty: { type: pagerduty, webhookSecrets: [{ env: PD }], trusted: true }
-  alertmanager: { type: alertmanager, bearer: { env: AM }, trusted: true }
-  guest: { type: alertmanager, bearer: { env: AM } }
-bundles:
-  small: { targets: ["db-host:shell"] }
-  wide: { targets: ["db-host:shell", "db-web:shell"] }
-  deep: { targets: ["db-web:root"] }
-${more}`;
-}
-
-const HOST_KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK4hODvxhIL3kuR7p1yt9ZwvpPEtRAxxrWJtVe0y6eo4';
-
-/** Root as well, while a P1 that somebody else declared is open. */
-export const ROOT_AT_P1 = `
-@id("root-at-p1")
-@because("a P1 is open and you are on call")
-permit (principal, action == Action::"grant", resource)
-when {
-  context.shift.known && context.shift.value.coversResource &&
-  context.incident.known && context.incident.value.open && context.incident.value.matchesResource &&
-  context.incident.value.priority == "P1" && context.request.durationSeconds <= resource.maxSeconds
-};`;
 
 export class Evening {
   readonly clock = { ms: 0 };

@@ -1,32 +1,13 @@
-// Nothing opened for an incident or a shift outlives it.
+// Nothing opened for an incident outlives it, and its window is as long as it needs.
 import { describe, expect, it } from 'vitest';
 import type { CredentialReply, RequestView } from '../../src/protocol/messages.ts';
 import { enrolled } from '../support/device.ts';
 import { part } from '../support/parts.ts';
 import { installWithTarget, material } from '../support/target.ts';
 import { waitFor } from '../support/temp.ts';
-import { Evening, eveningCatalogue, HANDOVER, HOUR, MINUTE, NIGHT, ROOT_AT_P1 } from './evening.ts';
-
-const WIDE = `automation:
-  orders: { on: { alert: { service: orders, priority: P1 } }, bundle: wide }
-notify:
-  hook: { type: webhook, url: "https://127.0.0.1:1/hook", secret: { env: HOOK }, notices: [ending, opened] }
-`;
-const env = { HOOK: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw' };
-const people = ['ana', 'dora'] as const;
-const GRACE = 10 * MINUTE;
-
-/** An evening on which Ana uses what an alert has made ready on db-host; db-web stays ready. */
-async function inUse(
-  options: { catalogue?: string; startsAt?: number; policy?: string; more?: string } = {},
-) {
-  const evening = await Evening.start({ more: WIDE, env, people, ...options });
-  await evening.page('fire', { startedAtMs: evening.clock.ms });
-  const [grant] = await evening.open('ana');
-  const { result, status } = await evening.issue('ana', grant!.id);
-  expect(status).toBe(200);
-  return { evening, id: grant!.id, credential: result };
-}
+import { Evening, HOUR, MINUTE } from './evening.ts';
+import { ROOT_AT_P1 } from './evening-catalogue.ts';
+import { env, GRACE, inUse, people, WIDE } from './in-use.ts';
 
 describe('a resolved incident', () => {
   it('ends what is ready at once, and what is used after a grace period that is announced and renewed in', async () => {
@@ -142,80 +123,6 @@ describe('a resolved incident', () => {
     clock.ms += 4 * MINUTE;
     await waitFor(async () => (await target.roles()).length === 0, { what: 'the end of the role' });
     expect(await target.canLogIn(login.handle)).toBe(false);
-  });
-});
-
-describe('a shift that is handed over', () => {
-  it('gives the next person theirs, and leaves the outgoing one theirs for the grace period alone', async () => {
-    const { evening, id } = await inUse({ startsAt: HANDOVER - 30 * MINUTE });
-    await evening.pass(28 * MINUTE);
-    const last = await evening.issue('ana', id);
-    expect(Date.parse(last.result.expiresAt)).toBe(HANDOVER + 3 * MINUTE);
-    await evening.pass(2 * MINUTE);
-    expect(await evening.names('ben')).toEqual(['db-host:shell ready', 'db-web:shell ready']);
-    expect(await evening.names('ana')).toEqual(['db-host:shell active']);
-    expect(await evening.grant(id)).toMatchObject({
-      graceEndsAt: HANDOVER + GRACE,
-      graceCause: 'the shift is over',
-    });
-    // News of the incident is no reason to end it sooner.
-    await evening.page('change-priority', { priority: 'P2' }, HANDOVER);
-    await evening.pass(8 * MINUTE);
-    const renewed = await evening.issue('ana', id);
-    expect(Date.parse(renewed.result.expiresAt)).toBe(HANDOVER + GRACE);
-    await evening.pass(2 * MINUTE);
-    expect(await evening.grant(id)).toMatchObject({ state: 'ended', endedAt: HANDOVER + GRACE });
-  });
-
-  it('while no broker runs ends what it should have ended', async () => {
-    const { evening, id } = await inUse({ startsAt: HANDOVER - 10 * MINUTE });
-    await evening.stop();
-    evening.clock.ms = HANDOVER + 15 * MINUTE;
-    await evening.restart();
-    await evening.settle();
-    expect(await evening.grant(id)).toMatchObject({ state: 'ended', endCause: 'the shift is over' });
-    expect(await evening.names('ben')).toEqual(['db-host:shell ready', 'db-web:shell ready']);
-  });
-
-  it('to the same person goes on, used or not', async () => {
-    const catalogue = eveningCatalogue(WIDE).replace('people: [ana, ben]', 'people: [ana]');
-    const { evening, id } = await inUse({ catalogue, startsAt: HANDOVER - 30 * MINUTE });
-    const before = (await evening.open('ana')).map((grant) => grant.id);
-    await evening.pass(30 * MINUTE);
-    await evening.pass(15 * MINUTE);
-    expect((await evening.open('ana')).map((grant) => grant.id)).toEqual(before);
-    expect(await evening.grant(id)).toMatchObject({
-      state: 'active',
-      graceEndsAt: null,
-      shiftEndsAt: HANDOVER + 24 * HOUR,
-    });
-    expect((await evening.issue('ana', id)).status).toBe(200);
-  });
-
-  it('comes round again with what is still open', async () => {
-    const { evening } = await inUse();
-    await evening.pass(HANDOVER + HOUR - NIGHT);
-    expect(await evening.names('ana')).toEqual([]);
-    await evening.pass(24 * HOUR);
-    expect(await evening.names('ana')).toEqual(['db-host:shell ready', 'db-web:shell ready']);
-  });
-
-  it.each([
-    ['shorter', '2026-03-28T20:00:00Z', '2026-03-29T07:00:00Z'],
-    ['longer', '2026-10-24T20:00:00Z', '2026-10-25T08:00:00Z'],
-  ])('keeps its hour on the night that is an hour %s', async (_, evenings, handover) => {
-    const over = Date.parse(handover);
-    const { evening, id } = await inUse({ startsAt: Date.parse(evenings) });
-    expect((await evening.grant(id)).shiftEndsAt).toBe(over);
-    await evening.post('ana', `/v1/grants/${id}/release`);
-    await evening.pass(over - 20 * MINUTE - evening.clock.ms);
-    expect(await evening.names('ana')).toEqual(['db-web:shell ready']);
-    const [web] = await evening.open('ana');
-    expect(web?.endsAt).toBe(over);
-    expect((await evening.issue('ana', web!.id)).status).toBe(200);
-    await evening.pass(20 * MINUTE);
-    expect((await evening.grant(web!.id)).graceEndsAt).toBe(over + GRACE);
-    expect(await evening.names('ben')).toEqual(['db-host:shell ready', 'db-web:shell ready']);
   });
 });
 

@@ -4,8 +4,8 @@ import fc from 'fast-check';
 import { expect, it, onTestFinished } from 'vitest';
 import type { GrantRow } from '../../src/store/rows.ts';
 import { type FakeCalendar, startCalendar } from '../support/fakes/calendar.ts';
-import { Evening, HOUR, MINUTE, ROOT_AT_P1 } from './evening.ts';
-import { fromCalendar } from './on-call-calendar.ts';
+import { Evening, HOUR, MINUTE } from './evening.ts';
+import { fromCalendar, ROOT_AT_P1 } from './evening-catalogue.ts';
 
 const SEED = Number(process.env.ONCALL_TEST_SEED ?? 20_260_303);
 const NIGHTS = Number(process.env.ONCALL_TEST_NIGHTS ?? 3);

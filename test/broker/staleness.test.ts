@@ -3,7 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import type { RequestView } from '../../src/protocol/messages.ts';
 import { type FakeCalendar, startCalendar } from '../support/fakes/calendar.ts';
 import { Evening, HOUR, MINUTE, NIGHT } from './evening.ts';
-import { fromCalendar } from './on-call-calendar.ts';
+import { fromCalendar } from './evening-catalogue.ts';
 
 const GRACE = 10 * MINUTE;
 
