@@ -26,6 +26,14 @@ describe('a shift that is handed over', () => {
     expect(await evening.grant(id)).toMatchObject({ state: 'ended', endedAt: HANDOVER + GRACE });
   });
 
+  it('is in the last credentials before it: none is good for longer than the grace period after it', async () => {
+    const more = `${WIDE}grace: { shift: 1m }\n`;
+    const { evening, id, credential } = await inUse({ more, startsAt: HANDOVER - 2 * MINUTE });
+    expect(Date.parse(credential.expiresAt)).toBe(HANDOVER + MINUTE);
+    await evening.pass(3 * MINUTE);
+    expect(await evening.grant(id)).toMatchObject({ state: 'ended', endedAt: HANDOVER + MINUTE });
+  });
+
   it('while no broker runs ends what it should have ended', async () => {
     const { evening, id } = await inUse({ startsAt: HANDOVER - 10 * MINUTE });
     await evening.stop();
