@@ -222,7 +222,8 @@ class SignedExchange {
     const skewMs = parseInstant(time.now) - now();
     if (!(Math.abs(skewMs - this.skewMs) > SKEW_MS)) return false;
     this.skewMs = skewMs;
-    warn(`your clock is ${formatDuration(Math.abs(skewMs) / 1000)} ${skewMs > 0 ? 'slow' : 'fast'}`);
+    if (Math.abs(skewMs) > SKEW_MS)
+      warn(`your clock is ${formatDuration(Math.abs(skewMs) / 1000)} ${skewMs > 0 ? 'slow' : 'fast'}`);
     return true;
   }
 }
