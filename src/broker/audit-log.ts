@@ -29,7 +29,7 @@ export interface Happening {
 export interface AuditLog {
   readonly origin: string;
   record(tx: Tx, happening: Happening): Promise<AuditRow>;
-  /** What a reply proves its entry with. Read after the entry was committed. */
+  /** What a reply proves its entry with. To be signed only when the entry was committed. */
   head(tx: ReadTx, seenSize: number): Promise<LogHead>;
   /** The receipt of an entry, with the signed head. */
   prove(row: Provable, head: LogHead): AuditProof;

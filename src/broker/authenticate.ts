@@ -1,6 +1,7 @@
 /**
- * Who sent this? signature → digest → device → user → replay. All that fails looks the same from outside; the log knows
- * the reason. The authority that is verified is the broker's own, whatever Host a proxy or an attacker sends.
+ * Who sent this? signature → digest, then, in the first transaction of what is asked: device → user → replay. All that fails
+ * looks the same from outside; the log knows the reason. The authority that is verified is the broker's own, whatever Host a
+ * proxy or an attacker sends.
  */
 import type { KeyObject } from 'node:crypto';
 import { embedEnrolment, embedRequest } from '../audit/embedded.ts';
@@ -31,10 +32,14 @@ export interface IncomingRequest {
   body: Uint8Array | undefined;
 }
 
+/** The signature is good. Whether its device and person still are anything is for `admit` to say. */
 export interface Authenticated {
-  caller: Caller;
-  /** Must be called in the first transaction of what the request does; throws for a replay. */
-  claim(tx: Tx): Promise<void>;
+  deviceId: string;
+  /**
+   * Must come first in the first transaction of what the request does, and nothing be said about the request before. Reads
+   * the device afresh, so that a revocation at any broker binds at once; throws for a replay.
+   */
+  admit(tx: Tx): Promise<Caller>;
 }
 
 /** The same words for every failure; `reason` goes to the log. */
@@ -50,25 +55,56 @@ export class AuthenticationError extends AppError {
   }
 }
 
-export async function authenticate(
-  request: IncomingRequest,
-  deps: { store: Store; rules: CurrentRules; authority: string },
-): Promise<Authenticated> {
-  const nowMs = await deps.store.now();
-  const parsed = explain(() => parseSignature(request.headers));
-  const device = await deps.store.read((tx) => tx.deviceByKeyId(parsed.keyId));
-  if (!device) throw new AuthenticationError('unknown device');
-  verify(request, parsed, {
-    publicKey: device.signingKey,
-    authority: deps.authority,
-    tag: REQUEST_TAG,
-    nowMs,
-  });
-  if (device.state !== 'active') throw new AuthenticationError('revoked device');
-  const person = personOf(deps.rules, device);
-  const received = { ...request, authority: deps.authority, publicKey: device.signingKey };
-  const embedded = embedRequest(received, parsed.components);
-  return { caller: { person, device, embedded }, claim: (tx) => claimNonce(tx, parsed) };
+/** What never changes of a registered device. */
+interface Signer {
+  deviceId: string;
+  signingKey: string;
+  key: KeyObject;
+}
+
+/** Reading a device and its key costs more than checking a signature, and devices come again. */
+const MOST_SIGNERS = 1000;
+
+export function createAuthenticator(deps: {
+  store: Store;
+  rules: CurrentRules;
+  authority: string;
+}): (request: IncomingRequest) => Promise<Authenticated> {
+  const { store, rules, authority } = deps;
+  const signers = new Map<string, Signer>();
+
+  /** By its key's thumbprint. */
+  async function signerOf(keyId: string): Promise<Signer> {
+    const known = signers.get(keyId);
+    if (known) return known;
+    const device = await store.read((tx) => tx.deviceByKeyId(keyId));
+    if (!device) throw new AuthenticationError('unknown device');
+    const { id: deviceId, signingKey } = device;
+    const signer = { deviceId, signingKey, key: explain(() => parsePublicKey(signingKey)) };
+    if (signers.size >= MOST_SIGNERS) signers.clear();
+    signers.set(keyId, signer);
+    return signer;
+  }
+
+  return async (request) => {
+    const nowMs = await store.now();
+    const parsed = explain(() => parseSignature(request.headers));
+    const { deviceId, signingKey, key } = await signerOf(parsed.keyId);
+    verify(request, parsed, { publicKey: key, authority, tag: REQUEST_TAG, nowMs });
+    const received = { ...request, authority, publicKey: signingKey };
+    const embedded = embedRequest(received, parsed.components);
+    return {
+      deviceId,
+      async admit(tx) {
+        const device = await tx.deviceByKeyId(parsed.keyId);
+        if (!device) throw new AuthenticationError('unknown device');
+        if (device.state !== 'active') throw new AuthenticationError('revoked device');
+        const person = personOf(rules, device);
+        await claimNonce(tx, parsed);
+        return { person, device, embedded };
+      },
+    };
+  };
 }
 
 /** A device that registers proves that it holds the key it brings: the request is signed by that very key. */
@@ -79,7 +115,7 @@ export async function authenticateEnrollment(
 ): Promise<{ embedded: EmbeddedRequest; claim(tx: Tx): Promise<void> }> {
   const parsed = explain(() => parseSignature(request.headers));
   verify(request, parsed, {
-    publicKey: signingKey,
+    publicKey: explain(() => parsePublicKey(signingKey)),
     authority: deps.authority,
     tag: ENROLL_TAG,
     nowMs: deps.nowMs,
@@ -92,31 +128,18 @@ export async function authenticateEnrollment(
 function verify(
   request: IncomingRequest,
   parsed: ParsedSignature,
-  expected: { publicKey: string; authority: string; tag: string; nowMs: number },
+  expected: { publicKey: KeyObject; authority: string; tag: string; nowMs: number },
 ): void {
   explain(() =>
     verifySignature({
       ...request,
       parsed,
       authority: expected.authority,
-      publicKey: keyOf(expected.publicKey),
+      publicKey: expected.publicKey,
       tag: expected.tag,
       nowMs: expected.nowMs,
     }),
   );
-}
-
-/** Reading a key costs as much as a third of checking a signature, and devices come again. */
-const keys = new Map<string, KeyObject>();
-const MOST_KEYS = 1000;
-
-function keyOf(text: string): KeyObject {
-  const known = keys.get(text);
-  if (known) return known;
-  const key = parsePublicKey(text);
-  if (keys.size >= MOST_KEYS) keys.clear();
-  keys.set(text, key);
-  return key;
 }
 
 /** The nonce is kept in the store until the signature's own end: for every broker, and over a restart. */

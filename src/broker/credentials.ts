@@ -24,8 +24,8 @@ import { loginEndOf } from './windows.ts';
 export interface Credentials {
   /** First transaction: decide afresh, write down the handle. A refusal is recorded too, and thrown after the commit. */
   begin(tx: Tx, caller: Caller, grantId: string, body: IssueRequest): Promise<Begun>;
-  /** The call to the target and the second transaction. Throws what the client shall see. */
-  complete(begun: Plan): Promise<AuditRow>;
+  /** The call to the target and the second transaction, which ends with `look`. Throws what the client shall see. */
+  complete<L>(begun: Plan, look: (tx: Tx, audit: AuditRow) => Promise<L>): Promise<L>;
   view(tx: ReadTx, credentialId: string): Promise<CredentialReply>;
 }
 
@@ -159,7 +159,7 @@ export function createCredentials(
       return { ref: id, audit, plan: { row, subject, prolong: false, material: body.material } };
     },
 
-    async complete({ row, subject, prolong, material }) {
+    async complete({ row, subject, prolong, material }, look) {
       const nowMs = await store.now();
       const issuer = issuerFor(row.kind);
       const call = {
@@ -180,7 +180,7 @@ export function createCredentials(
           await store.write((tx) => endings.endCredential(tx, row, { cause: causeOf(error), actor: BROKER }));
         throw error;
       }
-      return finish(row, issued, prolong);
+      return finish(row, issued, prolong, look);
     },
 
     async view(tx, credentialId) {
@@ -208,7 +208,12 @@ export function createCredentials(
     },
   };
 
-  async function finish(row: CredentialRow, issued: Issued, prolong: boolean): Promise<AuditRow> {
+  async function finish<L>(
+    row: CredentialRow,
+    issued: Issued,
+    prolong: boolean,
+    look: (tx: Tx, audit: AuditRow) => Promise<L>,
+  ): Promise<L> {
     const outcome = await store.write(async (tx) => {
       const nowMs = await tx.now();
       const grant = await tx.lockGrant(row.grantId);
@@ -230,19 +235,20 @@ export function createCredentials(
           subject: row.id,
           dueAt: issued.expiresAtMs,
         });
-        return log.record(tx, {
+        const audit = await log.record(tx, {
           event: prolong ? 'credential.renewed' : 'credential.live',
           actor: BROKER,
           subject: { credential: row.id, grant: row.grantId, handle: row.handle },
           data: { expiresAt: formatInstant(issued.expiresAtMs) },
         });
+        return { found: await look(tx, audit) };
       }
       const cause = late ? 'issuing took too long' : (grant?.endCause ?? 'ended while it was being issued');
       await endings.endCredential(tx, row, { cause, actor: BROKER });
-      return cause;
+      return { cause };
     });
-    if (typeof outcome === 'string') throw new AppError('ended', `no credential: ${outcome}`);
-    return outcome;
+    if ('found' in outcome) return outcome.found;
+    throw new AppError('ended', `no credential: ${outcome.cause}`);
   }
 }
 

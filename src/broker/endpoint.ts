@@ -3,28 +3,25 @@
  * validate before it runs; a `change` runs in one transaction together with nonce and idempotency key, so that what was sent
  * twice is done once, and its reply carries the receipt.
  */
-import { createHash } from 'node:crypto';
 import type { Static, TSchema } from '@sinclair/typebox';
-import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } from 'fastify';
+import type { FastifyInstance, FastifyRequest, FastifySchema } from 'fastify';
 import { AppError } from '../protocol/errors.ts';
 import { envelope } from '../protocol/messages.ts';
 import { parseStrictJson } from '../protocol/strict-json.ts';
 import type { AuditRow } from '../store/rows.ts';
 import type { ReadTx, Store, Tx } from '../store/store.ts';
 import type { AuditLog, Provable } from './audit-log.ts';
-import {
-  type Authenticated,
-  AuthenticationError,
-  authenticate,
-  type IncomingRequest,
-} from './authenticate.ts';
+import { type Authenticated, AuthenticationError, createAuthenticator } from './authenticate.ts';
 import type { Caller } from './caller.ts';
+import { fingerprintOf, idempotencyKeyOf, incoming, type Place, placeOf, seenSizeOf } from './incoming.ts';
 import type { CurrentRules } from './rules.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
     rawBody: Buffer | undefined;
     authenticated: Authenticated | undefined;
+    /** Why the body is no JSON of ours. */
+    unreadable: unknown;
     /** Set once the caller is known: for the log. */
     user: string | undefined;
   }
@@ -33,13 +30,6 @@ declare module 'fastify' {
     /** The body is somebody else's format: the handler reads it. */
     raw?: boolean;
   }
-}
-
-export interface Place {
-  params: Readonly<Record<string, string>>;
-  query: Readonly<Record<string, string>>;
-  /** Fires when the client has gone. */
-  signal: AbortSignal;
 }
 
 export type Done = { ref: string; audit: AuditRow } | { refusal: AppError };
@@ -54,23 +44,40 @@ export interface EndpointDeps {
   onChange: () => void;
 }
 
-const IDEMPOTENCY_KEY = /^[A-Za-z0-9_-]{8,64}$/;
 const SEEN_EVERY_MS = 60_000;
 
 export function createEndpoints(deps: EndpointDeps) {
-  const { app, store, rules, log, authority } = deps;
+  const { app, store, log } = deps;
+  const authenticate = createAuthenticator(deps);
 
   app.addHook('preValidation', async (request) => {
-    if (!request.routeOptions.config.signed) return;
-    request.authenticated = await authenticate(incoming(request), { store, rules, authority });
-    request.user = request.authenticated.caller.person.id;
+    if (request.routeOptions.config.signed) request.authenticated = await authenticate(incoming(request));
   });
   // Only what was signed by somebody we know gets parsed.
   app.addHook('preValidation', async (request) => {
-    if (request.rawBody && !request.routeOptions.config.raw) request.body = parseStrictJson(request.rawBody);
+    if (!request.rawBody || request.routeOptions.config.raw) return;
+    try {
+      request.body = parseStrictJson(request.rawBody);
+    } catch (error) {
+      request.unreadable = error;
+    }
   });
 
-  /** Answers from what is there; claims the nonce in a transaction of its own. */
+  /** Who asks, and that what they ask has the right shape: a device that was revoked must not hear of the second. */
+  async function admit(tx: Tx, request: FastifyRequest): Promise<Caller> {
+    const caller = await authenticatedOf(request).admit(tx);
+    request.user = caller.person.id;
+    const wrong = request.unreadable ?? request.validationError;
+    if (wrong !== undefined) throw wrong;
+    return caller;
+  }
+
+  /** In a transaction of its own, for what changes nothing. */
+  function admitted(request: FastifyRequest): Promise<Caller> {
+    return store.write((tx) => admit(tx, request));
+  }
+
+  /** Answers from what is there. */
   function read<R extends TSchema>(
     url: string,
     schema: { result: R; query?: TSchema },
@@ -80,14 +87,13 @@ export function createEndpoints(deps: EndpointDeps) {
       method: 'GET',
       url,
       config: { signed: true },
+      attachValidation: true,
       schema: {
         response: { 200: schema.result },
         ...(schema.query && { querystring: schema.query }),
       } as FastifySchema,
       handler: async (request, reply): Promise<unknown> => {
-        const { caller, claim } = authenticatedOf(request);
-        await store.write(claim);
-        return run(caller, placeOf(request, reply));
+        return run(await admitted(request), placeOf(request, reply));
       },
     });
   }
@@ -102,11 +108,10 @@ export function createEndpoints(deps: EndpointDeps) {
       method: 'POST',
       url,
       config: { signed: true },
+      attachValidation: true,
       schema: { body: schema.body, response: { 200: schema.result } } as FastifySchema,
       handler: async (request): Promise<unknown> => {
-        const { caller, claim } = authenticatedOf(request);
-        await store.write(claim);
-        return run(caller, request.body as Static<B>);
+        return run(await admitted(request), request.body as Static<B>);
       },
     });
   }
@@ -116,12 +121,20 @@ export function createEndpoints(deps: EndpointDeps) {
     schema: { body: B; result: R },
     work: (tx: Tx, caller: Caller, body: Static<B>, place: Place) => Promise<D>,
     after: {
-      /** Runs once, after the commit, and only for the call that did the work. */
-      complete?: (done: Exclude<D, { refusal: AppError }>) => Promise<AuditRow>;
+      /**
+       * Runs once, after the commit, and only for the call that did the work. What the reply shows is looked up with the entry
+       * that this writes, in the transaction that does.
+       */
+      complete?: <L>(
+        done: Exclude<D, { refusal: AppError }>,
+        look: (tx: ReadTx, audit: AuditRow) => Promise<L>,
+      ) => Promise<L>;
       /** Waits for what the result shall show. */
       settle?: (ref: string) => Promise<void>;
+      /** Hears of each result before it is sent. */
+      done?: (result: Static<R>) => void;
       /**
-       * Reads the result, in one transaction with the proof of its entry. `done` is absent when the same request came again:
+       * Reads the result, in one transaction with the proof of its entry: the one that wrote it, unless `settle` waits. `done` is absent when the same request came again:
        * the result is then made from what the store holds.
        */
       result: (
@@ -137,25 +150,35 @@ export function createEndpoints(deps: EndpointDeps) {
       method: 'POST',
       url,
       config: { signed: true },
+      attachValidation: true,
       schema: { body: schema.body, response: { 200: envelope(schema.result) } } as FastifySchema,
       handler: async (request, reply): Promise<unknown> => {
-        const { caller, claim } = authenticatedOf(request);
-        const body = request.body as Static<B>;
-        const key = idempotencyKeyOf(request);
-        const fingerprint = fingerprintOf(request);
-        const place = placeOf(request, reply);
+        const seenSize = seenSizeOf(request);
+        const look = async (
+          tx: ReadTx,
+          caller: Caller,
+          { ref, audit }: { ref: string; audit: Provable },
+          fresh?: Exclude<D, { refusal: AppError }>,
+        ) => ({
+          audit,
+          result: await after.result(tx, ref, caller, request.body as Static<B>, fresh),
+          head: await log.head(tx, seenSize),
+        });
 
         const done = await store
           .write(async (tx) => {
-            await claim(tx);
+            const caller = await admit(tx, request);
+            const body = request.body as Static<B>;
+            const key = idempotencyKeyOf(request);
+            const fingerprint = fingerprintOf(request);
             // Two brokers may get the same request at once: the second waits here and then finds the first one's row.
             await tx.lockTarget(caller.device.id, 'idempotency', key);
             const prior = await tx.idempotency(caller.device.id, key);
             if (prior && prior.fingerprint !== fingerprint) {
               throw new AppError('conflict', 'the idempotency key was used for another request');
             }
-            if (prior) return { prior: JSON.parse(prior.reply) as { ref: string; audit: Provable } };
-            const fresh = await work(tx, caller, body, place);
+            if (prior) return { caller, prior: JSON.parse(prior.reply) as { ref: string; audit: Provable } };
+            const fresh = await work(tx, caller, body, placeOf(request, reply));
             if ('refusal' in fresh) return fresh;
             const nowMs = await tx.now();
             await tx.insertIdempotency({
@@ -169,52 +192,49 @@ export function createEndpoints(deps: EndpointDeps) {
             if (nowMs - (caller.device.lastSeenAt ?? 0) > SEEN_EVERY_MS) {
               await tx.updateDevice(caller.device.id, { lastSeenAt: nowMs });
             }
-            return fresh;
+            const completed = fresh as Exclude<D, { refusal: AppError }> & { ref: string; audit: AuditRow };
+            // Read where it was written: another transaction would cost as much as half of this one.
+            const found =
+              after.complete || after.settle ? undefined : await look(tx, caller, completed, completed);
+            return { caller, completed, found };
           })
           .catch(async (error: unknown) => {
             // The rollback took the nonce with it: a captured request must not work later, when the refusal's cause is gone.
-            if (!(error instanceof AuthenticationError)) await store.write(claim).catch(() => undefined);
+            if (!(error instanceof AuthenticationError)) {
+              await store.write(authenticatedOf(request).admit).catch(() => undefined);
+            }
             throw error;
           });
 
         deps.onChange();
         if ('refusal' in done) throw done.refusal;
-        const answer = async (ref: string, audit: Provable, fresh?: Exclude<D, { refusal: AppError }>) => {
-          await after.settle?.(ref);
-          const { result, head } = await store.read(async (tx) => ({
-            result: await after.result(tx, ref, caller, body, fresh),
-            head: await log.head(tx, seenSizeOf(request)),
-          }));
+        // Nothing is signed before what it speaks of is in the store for good.
+        const answer = ({ audit, result, head }: Awaited<ReturnType<typeof look>>) => {
+          after.done?.(result);
           return { result, audit: log.prove(audit, head) };
         };
-        if ('prior' in done) return answer(done.prior.ref, done.prior.audit);
-        const completed = done as Exclude<D, { refusal: AppError }> & { ref: string; audit: AuditRow };
-        if (!after.complete) return answer(completed.ref, completed.audit, completed);
-        const audit = await after.complete(completed);
-        deps.onChange();
-        return answer(completed.ref, audit, completed);
+        const { caller } = done;
+        const { prior, completed, found } = done;
+        if (prior) {
+          await after.settle?.(prior.ref);
+          return answer(await store.read((tx) => look(tx, caller, prior)));
+        }
+        if (found) return answer(found);
+        if (after.complete) {
+          const { ref } = completed;
+          const late = await after.complete(completed, (tx, audit) =>
+            look(tx, caller, { ref, audit }, completed),
+          );
+          deps.onChange();
+          return answer(late);
+        }
+        await after.settle?.(completed.ref);
+        return answer(await store.read((tx) => look(tx, caller, completed, completed)));
       },
     });
   }
 
-  return { read, consider, change, authenticatedOf };
-}
-
-export function incoming(request: FastifyRequest): IncomingRequest {
-  const target = request.raw.url ?? '/';
-  const at = target.indexOf('?');
-  return {
-    method: request.method,
-    path: at < 0 ? target : target.slice(0, at),
-    query: at < 0 ? '' : target.slice(at + 1),
-    headers: request.headers,
-    body: request.rawBody,
-  };
-}
-
-export function seenSizeOf(request: FastifyRequest): number {
-  const text = request.headers['oncall-seen-size'];
-  return typeof text === 'string' && /^\d{1,15}$/.test(text) ? Number(text) : 0;
+  return { read, consider, change, admitted };
 }
 
 /** The entry itself is in the log: no need to keep it a second time. */
@@ -225,31 +245,4 @@ function provenOf({ index, leafHash, at }: AuditRow): Provable {
 function authenticatedOf(request: FastifyRequest): Authenticated {
   if (!request.authenticated) throw new AuthenticationError('missing');
   return request.authenticated;
-}
-
-function placeOf(request: FastifyRequest, reply: FastifyReply): Place {
-  return {
-    params: (request.params ?? {}) as Record<string, string>,
-    query: (request.query ?? {}) as Record<string, string>,
-    // Made for those who wait: every reply closes, and an abort that nobody hears costs as much as a query.
-    get signal() {
-      const gone = new AbortController();
-      if (reply.raw.destroyed) gone.abort();
-      reply.raw.once('close', () => gone.abort());
-      return gone.signal;
-    },
-  };
-}
-
-function idempotencyKeyOf(request: FastifyRequest): string {
-  const key = request.headers['idempotency-key'];
-  if (typeof key !== 'string' || !IDEMPOTENCY_KEY.test(key)) {
-    throw new AppError('invalid_request', 'a change needs an idempotency-key of 8 to 64 characters');
-  }
-  return key;
-}
-
-function fingerprintOf(request: FastifyRequest): string {
-  const hash = createHash('sha256').update(`${request.method}\n${request.raw.url}\n`);
-  return hash.update(request.rawBody ?? Buffer.alloc(0)).digest('hex');
 }

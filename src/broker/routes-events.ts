@@ -18,7 +18,7 @@ const DRAIN_MS = 10_000;
 const MOST_STREAMS = 5;
 
 export function registerEventRoutes(context: RouteContext): void {
-  const { app, store, rules, events, changes, authenticatedOf } = context;
+  const { app, store, rules, events, changes, admitted } = context;
   /** Open ones, by device. */
   const streams = new Map<string, number>();
 
@@ -30,11 +30,10 @@ export function registerEventRoutes(context: RouteContext): void {
     method: 'GET',
     url: '/v1/events',
     config: { signed: true },
+    attachValidation: true,
     schema: { querystring: Query },
     handler: async (request, reply) => {
-      const { caller, claim } = authenticatedOf(request);
-      await store.write(claim);
-      const { device, person } = caller;
+      const { device, person } = await admitted(request);
       const open = streams.get(device.id) ?? 0;
       if (open >= MOST_STREAMS) {
         throw new AppError('rate_limited', `${MOST_STREAMS} streams of this device are open already`);

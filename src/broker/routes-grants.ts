@@ -59,12 +59,12 @@ export function registerGrantRoutes(context: RouteContext): void {
     { body: m.IssueRequest, result: m.CredentialReply },
     (tx, caller, body, { params }) => credentials.begin(tx, caller, params.id ?? '', body),
     {
-      async complete({ plan }) {
+      async complete({ plan }, look) {
         const kind = plan.material.kind;
         try {
-          const audit = await credentials.complete(plan);
+          const found = await credentials.complete(plan, look);
           metrics.credentials.inc({ kind, outcome: plan.prolong ? 'prolonged' : 'issued' });
-          return audit;
+          return found;
         } catch (error) {
           metrics.credentials.inc({ kind, outcome: isAppError(error) ? error.code : 'internal' });
           throw error;

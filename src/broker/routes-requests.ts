@@ -39,11 +39,8 @@ export function registerRequestRoutes(context: RouteContext): void {
       return requests.ask(tx, caller, body);
     },
     {
-      async result(tx, id) {
-        const view = await showRequest(tx, id);
-        metrics.decisions.inc({ effect: view.state });
-        return view;
-      },
+      result: showRequest,
+      done: ({ state }) => metrics.decisions.inc({ effect: state }),
     },
   );
 

@@ -11,7 +11,8 @@ import { parseStrictJson } from '../protocol/strict-json.ts';
 import type { Store } from '../store/store.ts';
 import { AuthenticationError, authenticateEnrollment } from './authenticate.ts';
 import type { BrokerConfig } from './config.ts';
-import { type EndpointDeps, incoming, seenSizeOf } from './endpoint.ts';
+import type { EndpointDeps } from './endpoint.ts';
+import { incoming, seenSizeOf } from './incoming.ts';
 import type { BrokerKeys } from './keys.ts';
 import { createRateLimit } from './limits.ts';
 import type { Modules } from './modules.ts';
@@ -55,6 +56,7 @@ export function createServer(deps: ServerDeps, modules: Modules): FastifyInstanc
   app.server.maxConnections = config.limits.maxConnections;
   app.decorateRequest('rawBody', undefined);
   app.decorateRequest('authenticated', undefined);
+  app.decorateRequest('unreadable', undefined);
   app.decorateRequest('user', undefined);
 
   // The bytes as received are what was signed; they are parsed when the signature has been found good.
@@ -115,7 +117,7 @@ export function createServer(deps: ServerDeps, modules: Modules): FastifyInstanc
   app.addHook('preValidation', async (request) => {
     if (!request.authenticated) return;
     addresses.giveBack(sourceOf(request));
-    requireShare(devices.take(request.authenticated.caller.device.id, performance.now()));
+    requireShare(devices.take(request.authenticated.deviceId, performance.now()));
   });
   const document = openApiOf(routes, deps.version, config.publicUrl.href);
   app.get('/openapi.json', async () => document);

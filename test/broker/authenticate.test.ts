@@ -80,6 +80,27 @@ describe('a request that is not properly signed', () => {
     expect((await second.get('/v1/me')).status).toBe(401);
   });
 
+  it('from a device that was revoked is refused before a word about its shape', async () => {
+    const second = await enrolled(installation, 'ana');
+    await ana.post(`/v1/devices/${second.id}/revoke`);
+    const answers = await Promise.all([
+      second.get('/v1/me'),
+      second.get('/v1/grants?all=perhaps'),
+      second.post('/v1/requests', { targets: 'none' }),
+      second.post('/v1/explain', { targets: 'none' }),
+      second.post('/v1/requests', {}, { idempotencyKey: '!' }),
+    ]);
+    expect(answers.map(({ status, error }) => [status, error?.code])).toEqual(
+      Array(5).fill([401, 'unauthenticated']),
+    );
+  });
+
+  it('of the wrong shape is refused, and used up by that', async () => {
+    const sent = await ana.prepare('POST', '/v1/requests', { targets: 'none' });
+    expect((await send(sent)).error?.code).toBe('invalid_request');
+    expect((await send(sent)).error?.code).toBe('unauthenticated');
+  });
+
   it('is refused when the signature was made for enrolling', async () => {
     expect((await ana.get('/v1/me', { tag: 'oncall-enroll' })).status).toBe(401);
   });

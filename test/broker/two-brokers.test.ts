@@ -82,6 +82,19 @@ describe.skipIf(!part('postgres')).each(['postgres', 'sqlite'])('two brokers on 
     expect(race.filter(({ status }) => status === 200)).toHaveLength(1);
   });
 
+  it('refuse at one the device that was revoked at the other, though both know its key', async () => {
+    const lost = await enrolled(target.installation, 'ana');
+    const statuses = async () =>
+      (await alternately(2, (url) => callAt(url, lost, 'GET', '/v1/me', undefined))).map(
+        ({ status }) => status,
+      );
+    expect(await statuses()).toEqual([200, 200]);
+    expect((await ana.post(`/v1/devices/${lost.id}/revoke`)).status).toBe(200);
+    expect(await statuses()).toEqual([401, 401]);
+    const asked = await callAt(urls[1], lost, 'POST', '/v1/requests', READ);
+    expect(asked.error?.code).toBe('unauthenticated');
+  });
+
   it('count the use of an invitation once', async () => {
     const invitation = await target.installation.invite('ben');
     const secret = new URL(invitation).hash.slice(1).split('-')[0];
