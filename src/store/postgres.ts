@@ -3,7 +3,7 @@ import pg from 'pg';
 import { AppError } from '../protocol/errors.ts';
 import { postgresDialect } from './postgres-dialect.ts';
 import type { Schema } from './schema.ts';
-import { type Access, createSqlStore } from './sql-store.ts';
+import { createSqlStore, type Session } from './sql-store.ts';
 import type { Store } from './store.ts';
 import { toStoreError } from './transaction.ts';
 
@@ -49,11 +49,21 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     await pool.end();
     throw toStoreError(postgresDialect, error);
   }
-  const access: Access = { db, run: (transaction, query) => transaction.executeQuery(query) };
   return createSqlStore({
     dialect: postgresDialect,
-    writer: access,
-    reader: access,
+    writer: {
+      db,
+      transaction: (work) => db.transaction().execute((transaction) => work(sessionOf(transaction))),
+    },
+    reader: {
+      db,
+      transaction: (work) =>
+        db
+          .transaction()
+          .setIsolationLevel('repeatable read')
+          .setAccessMode('read only')
+          .execute((transaction) => work(sessionOf(transaction))),
+    },
     async backup() {
       throw new AppError('usage', 'a PostgreSQL store is backed up by PostgreSQL', {
         hint: 'pg_dump --format=custom --file=oncall.dump DATABASE',
@@ -61,6 +71,10 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     },
     close: () => db.destroy(),
   });
+}
+
+function sessionOf(transaction: Kysely<Schema>): Session {
+  return { db: transaction, run: (query) => transaction.executeQuery(query) };
 }
 
 const getTypeParser: typeof pg.types.getTypeParser = (

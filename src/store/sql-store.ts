@@ -32,22 +32,22 @@ export interface Engine {
 
 export interface Access {
   readonly db: Kysely<Schema>;
-  /** Runs a query in a transaction that `db` has open. */
-  run(transaction: Kysely<Schema>, query: CompiledQuery): Promise<QueryResult<unknown>>;
+  /** Begins, and commits when `work` is done; rolls back where either fails. */
+  transaction<T>(work: (session: Session) => Promise<T>): Promise<T>;
+}
+
+/** Where the queries of a transaction run. The same object may come again for a later one. */
+export interface Session {
+  readonly db: Kysely<Schema>;
+  run(query: CompiledQuery): Promise<QueryResult<unknown>>;
 }
 
 export function createSqlStore({ dialect, writer, reader, backup, close }: Engine): Store {
   const compiled = new CompiledQueries();
-  const contextOf = (transaction: Kysely<Schema>, { run }: Access) =>
-    new QueryContext(transaction, dialect, compiled, (query) => run(transaction, query));
-  const write = <T>(work: (context: QueryContext) => Promise<T>): Promise<T> =>
-    writer.db.transaction().execute((transaction) => work(contextOf(transaction, writer)));
-  const read = <T>(work: (context: QueryContext) => Promise<T>): Promise<T> =>
-    reader.db
-      .transaction()
-      .setIsolationLevel('repeatable read')
-      .setAccessMode('read only')
-      .execute((transaction) => work(contextOf(transaction, reader)));
+  const contextOf = ({ db, run }: Session) => new QueryContext(db, dialect, compiled, run);
+  // Making all these calls takes as long as several of them do.
+  const txOf = oncePerSession((session) => createTx(contextOf(session)));
+  const readTxOf = oncePerSession((session) => createReadTx(contextOf(session)));
   return {
     dialect: dialect.name,
     async now() {
@@ -57,22 +57,35 @@ export function createSqlStore({ dialect, writer, reader, backup, close }: Engin
         throw toStoreError(dialect, error);
       }
     },
-    write: (work) => runTransaction(dialect, (run) => write((context) => run(createTx(context))), work),
-    read: (work) => runTransaction(dialect, (run) => read((context) => run(createReadTx(context))), work),
+    write: (work) =>
+      runTransaction(dialect, (run) => writer.transaction((session) => run(txOf(session))), work),
+    read: (work) =>
+      runTransaction(dialect, (run) => reader.transaction((session) => run(readTxOf(session))), work),
     migrate: () =>
       runTransaction(
         dialect,
-        (run) => write((context) => run({ apply: () => applyMigrations(context, MIGRATIONS) })),
+        (run) =>
+          writer.transaction(({ db }) => run({ apply: () => applyMigrations({ db, dialect }, MIGRATIONS) })),
         (calls: { apply(): Promise<readonly string[]> }) => calls.apply(),
       ),
     checkMigrations: () =>
       runTransaction(
         dialect,
-        (run) => read((context) => run({ check: () => requireCurrent(context, MIGRATIONS) })),
+        (run) =>
+          reader.transaction(({ db }) => run({ check: () => requireCurrent({ db, dialect }, MIGRATIONS) })),
         (calls: { check(): Promise<void> }) => calls.check(),
       ),
     backup,
     close,
+  };
+}
+
+function oncePerSession<Calls>(create: (session: Session) => Calls): (session: Session) => Calls {
+  const made = new WeakMap<Session, Calls>();
+  return (session) => {
+    const calls = made.get(session) ?? create(session);
+    made.set(session, calls);
+    return calls;
   };
 }
 

@@ -23,10 +23,10 @@ async function createTestStore(): Promise<TestStore> {
     },
     async inTransaction(work) {
       await prepareDatabaseFile(file);
-      const { db, close } = await connectSqlite(file, 'write');
+      const { transaction, close } = await connectSqlite(file, 'write');
       const dialect = createSqliteDialect(Date.now);
       try {
-        return await db.transaction().execute((tx) => work({ db: tx, dialect }));
+        return await transaction(({ db }) => work({ db, dialect }));
       } finally {
         await close();
       }
