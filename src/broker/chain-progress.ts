@@ -15,12 +15,17 @@ export interface Seats {
 /** The stages that one chain has reached, in order; never empty. */
 export type ReachedStages = readonly (readonly Seats[])[];
 
-/** Several chains must all be satisfied. */
-export function isSatisfied(chains: readonly ReachedStages[], yes: readonly string[]): boolean {
-  return combinations(chains).some((stages) => {
-    const seats = stages.flat();
-    return fill(seats, yes).every((filled, at) => filled === seats[at]?.need);
-  });
+/** Several chains must all be satisfied. `chosen` are the parties of the stages that were picked for the chains before. */
+export function isSatisfied(
+  chains: readonly ReachedStages[],
+  yes: readonly string[],
+  chosen: readonly Seats[] = [],
+): boolean {
+  // Looked at with each chain: what fails for some of them fails for all, and one picks among many in vain.
+  if (missingOf(chosen, yes).length > 0) return false;
+  const [stages, ...rest] = chains;
+  if (!stages) return true;
+  return stages.some((stage) => isSatisfied(rest, yes, [...chosen, ...stage]));
 }
 
 /** What each party of a stage still lacks, when the answers are put where they help this stage most. */
@@ -32,13 +37,6 @@ export function missingOf(
   return stage
     .map(({ label, need }, at) => ({ label, count: need - (filled[at] ?? 0) }))
     .filter(({ count }) => count > 0);
-}
-
-function combinations(chains: readonly ReachedStages[]): (readonly Seats[])[][] {
-  return chains.reduce<(readonly Seats[])[][]>(
-    (chosen, stages) => chosen.flatMap((before) => stages.map((stage) => [...before, stage])),
-    [[]],
-  );
 }
 
 /** How many places of each party can be filled at once: a maximum matching of people and places (Kuhn's algorithm). */
