@@ -114,7 +114,7 @@ export function createApprovals(
         throw new AppError('invalid_request', 'an approval may shorten what was asked, not lengthen it');
       }
       const audit = await record(tx, caller, request, 'approve', { durationSeconds, reason: null });
-      await stages.afterAnswer(tx, request, caller.person.id);
+      await stages.afterAnswer(tx, request);
       return { ref: id, audit };
     },
 

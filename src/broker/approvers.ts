@@ -46,8 +46,9 @@ export function approversOf(rules: Rules, chainId: string, requester: string, no
 }
 
 /**
- * A stage's parties with their people: those of now, and those that were asked when it began (`asked`, by party), so that a
- * handover in the middle lets the incoming person answer and does not silence the outgoing one.
+ * A stage's parties with their people: those of now, and of schedules those that were asked when it began (`asked`, by party), so
+ * that a handover in the middle lets the incoming person answer and does not silence the outgoing one. Whom the catalogue has
+ * stopped to name may not answer any more.
  */
 export function seatsOf(
   rules: Rules,
@@ -56,15 +57,15 @@ export function seatsOf(
   nowMs: number,
   asked: readonly (readonly string[])[] = [],
 ): Seats[] {
-  return stage.parties.map(({ approvers, need }, party) => ({
-    label: approvers.map(formatApprover).join(' or '),
-    need,
-    members: new Set(
-      [...peopleOf(rules, approvers, requester, nowMs), ...(asked[party] ?? [])].filter(
-        (id) => id !== requester && rules.catalogue.people.has(id),
-      ),
-    ),
-  }));
+  return stage.parties.map(({ approvers, need }, party) => {
+    const outgoing = approvers.some(({ kind }) => kind === 'schedule') ? (asked[party] ?? []) : [];
+    const stayed = outgoing.filter((id) => id !== requester && rules.catalogue.people.has(id));
+    return {
+      label: approvers.map(formatApprover).join(' or '),
+      need,
+      members: new Set([...peopleOf(rules, approvers, requester, nowMs), ...stayed]),
+    };
+  });
 }
 
 export function stageWords(stage: Stage): string[] {

@@ -12,7 +12,7 @@ export interface Seats {
   members: ReadonlySet<string>;
 }
 
-/** The stages that one chain has reached, in order; never empty. */
+/** The stages that one chain has reached, in order; without any it is not satisfied. */
 export type ReachedStages = readonly (readonly Seats[])[];
 
 /** Several chains must all be satisfied. `chosen` are the parties of the stages that were picked for the chains before. */

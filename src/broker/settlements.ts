@@ -1,7 +1,6 @@
 /** How a pending request ends: what is opened is decided again in that moment, and whoever asked is told. */
 
 import { formatDuration } from '../protocol/durations.ts';
-import { AppError } from '../protocol/errors.ts';
 import type { Target } from '../protocol/messages.ts';
 import { formatTarget } from '../protocol/names.ts';
 import type { GrantRow, RequestRow } from '../store/rows.ts';
@@ -27,12 +26,19 @@ export interface Settlements {
   ): Promise<void>;
 }
 
-/** What was asked, as it stands in the request. */
-export async function askedIn(tx: Tx, rules: ReturnType<CurrentRules>, request: RequestRow): Promise<Asked> {
+/** What was asked, as it stands in the request; undefined where a part of it has left the catalogue. */
+export async function askedIn(
+  tx: Tx,
+  { catalogue }: ReturnType<CurrentRules>,
+  request: RequestRow,
+): Promise<Asked | undefined> {
+  const targets = request.targets as unknown as Target[];
+  const isThere = ({ resource, role }: Target) => catalogue.resources.get(resource)?.roles.includes(role);
+  if (!targets.every(isThere)) return undefined;
   return {
     user: request.user,
     device: await tx.device(request.deviceId),
-    targets: (request.targets as unknown as Target[]).map((target) => resolveTarget(rules.catalogue, target)),
+    targets: targets.map((target) => resolveTarget(catalogue, target)),
     bundle: request.bundle ?? undefined,
     incident: request.incident === null ? undefined : await tx.incident(request.incident),
     reason: request.reason ?? undefined,
@@ -85,19 +91,16 @@ export function createSettlements(rules: CurrentRules, log: AuditLog, outbox: Ou
         await end(tx, request, { state: 'denied', outcome: why, event: 'request.denied' });
         return false;
       };
-      let asked: Asked;
-      try {
-        asked = { ...(await askedIn(tx, current, request)), durationSeconds };
-      } catch (error) {
-        // A target has left the catalogue.
-        if (error instanceof AppError) return refuse(error.message);
-        throw error;
-      }
+      const asked = await askedIn(tx, current, request);
+      if (!asked) return refuse('what was asked for has left the catalogue');
       const lost = lostSince(asked);
       if (lost !== undefined) return refuse(lost);
-      const again = decide(current, asked, nowMs);
+      const again = decide(current, { ...asked, durationSeconds }, nowMs);
       const refused = again.find(({ decision }) => decision.effect === 'deny');
       if (refused) return refuse(`policy refuses ${refused.target.resource} now`);
+      const chains = request.chains as string[];
+      const other = again.flatMap(({ decision }) => decision.chains).find((chain) => !chains.includes(chain));
+      if (other !== undefined) return refuse(`policy asks for a yes on ${other} now`);
       await tx.settleRequest(request.id, { state: 'granted', decidedAt: nowMs, outcome, durationSeconds });
       await openGrants(tx, current, log, request, {
         via,

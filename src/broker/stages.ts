@@ -11,8 +11,8 @@ import { formatInstant } from '../protocol/time.ts';
 import type { RequestRow, StageRow } from '../store/rows.ts';
 import type { Store, Tx } from '../store/store.ts';
 import { seatsOf } from './approvers.ts';
-import { type AuditLog, BROKER } from './audit-log.ts';
-import { isSatisfied } from './chain-progress.ts';
+import { type Actor, type AuditLog, BROKER } from './audit-log.ts';
+import { isSatisfied, type ReachedStages } from './chain-progress.ts';
 import { coveringShift, gatherFacts } from './facts.ts';
 import type { Outbox } from './outbox.ts';
 import { lockRequest } from './request-lock.ts';
@@ -25,7 +25,7 @@ export interface Stages {
   /** Asks the first stage of each chain of a request that waits from now on. */
   begin(tx: Tx, request: RequestRow): Promise<void>;
   /** Settles the request if its answers are enough by now. */
-  afterAnswer(tx: Tx, request: RequestRow, approver: string): Promise<void>;
+  afterAnswer(tx: Tx, request: RequestRow): Promise<void>;
   /** The timer of one stage. */
   timer(subject: string): Promise<number | undefined>;
 }
@@ -49,8 +49,10 @@ export function createStages(
     const seats = seatsOf(current, stage, request.user, nowMs);
     const asked = seats.map(({ members }) => [...members]);
     const people = [...new Set(asked.flat())];
-    // Nobody could satisfy it: nobody is waited for.
-    const isVain = !isSatisfied([[seats]], people) && stage.waitSeconds !== undefined;
+    // Nobody could satisfy it: nobody is waited for. At the end those who were asked before are.
+    const before = reachedStages(current, request, await tx.stages(request.id), chainId, nowMs);
+    const awaited = stage.otherwise === 'next' ? [seats] : [...before, seats];
+    const isVain = stage.waitSeconds !== undefined && !isSatisfied([awaited], membersOf(awaited));
     const endsAt = isVain ? nowMs : stage.waitSeconds === undefined ? null : nowMs + stage.waitSeconds * 1000;
     const row = { requestId: request.id, chain: chainId, stage: index, startedAt: nowMs, endsAt };
     if (!(await tx.insertStage({ ...row, asked, outcome: null }))) return;
@@ -108,57 +110,64 @@ export function createStages(
     const otherwise = stage?.otherwise ?? 'deny';
     if (!(await tx.closeStage(row.requestId, row.chain, row.stage, otherwise))) return;
     if (otherwise === 'next') return start(tx, request, row.chain, row.stage + 1);
-    const late = `nobody on ${row.chain} answered in time`;
-    if (otherwise === 'deny') return noMore(tx, request, late);
-    if (!(await mayOverride(tx, request))) {
-      return noMore(tx, request, `${late}, and policy does not permit an override`);
-    }
+    if (otherwise === 'deny') return noMore(tx, request, lateOn([row.chain]));
+    if (!(await mayOverride(tx, request))) return noMore(tx, request, notOverridable([row.chain]));
     await log.record(tx, {
       event: 'request.overridden',
       actor: BROKER,
       subject: { request: request.id, user: request.user },
       data: { chain: row.chain, stage: row.stage + 1 },
     });
-    await settleIfEnough(tx, request, 'nobody');
+    await settleIfEnough(tx, request);
   }
 
   async function mayOverride(tx: Tx, request: RequestRow): Promise<boolean> {
     const current = rules();
     const nowMs = await tx.now();
-    const { targets, device, incident, durationSeconds } = await askedIn(tx, current, request);
+    const asked = await askedIn(tx, current, request);
+    if (!asked) return false;
+    const { user, device, targets, incident, durationSeconds } = asked;
+    const hasReason = asked.reason !== undefined;
     return targets.every(({ resource, target }) => {
-      if (!coveringShift(current, request.user, resource, nowMs)) return false;
-      const facts = gatherFacts(current, { user: request.user, device, resource, incident, nowMs });
-      const hasReason = request.reason !== null;
-      const question = { user: request.user, target, durationSeconds, hasReason, facts, nowMs };
+      if (!coveringShift(current, user, resource, nowMs)) return false;
+      const facts = gatherFacts(current, { user, device, resource, incident, nowMs });
+      const question = { user, target, durationSeconds, hasReason, facts, nowMs };
       return current.policy.isAllowed('auto-override', question).allowed;
     });
   }
 
-  async function settleIfEnough(tx: Tx, request: RequestRow, approver: string): Promise<void> {
+  async function settleIfEnough(tx: Tx, request: RequestRow): Promise<void> {
     const current = rules();
+    const nowMs = await tx.now();
     const rows = await tx.stages(request.id);
+    const answers = (await tx.approvals(request.id)).filter(({ verdict }) => verdict === 'approve');
+    const yes = answers.map((answer) => answer.approver);
+    const areSatisfied = (chains: readonly string[]) =>
+      isSatisfied(
+        chains.map((chain) => reachedStages(current, request, rows, chain, nowMs)),
+        yes,
+      );
+    const chains = request.chains as string[];
+    const durations = answers.map((answer) => answer.durationSeconds ?? request.durationSeconds);
+    const durationSeconds = Math.min(request.durationSeconds, ...durations);
+    const last = yes.at(-1);
+    if (last !== undefined && areSatisfied(chains)) {
+      const outcome = `approved by ${yes.join(', ')}`;
+      const actor: Actor = { kind: 'user', id: last };
+      await settlements.grant(tx, request, { via: 'approval', durationSeconds, outcome, actor });
+      return;
+    }
     const overridden = new Set(
       rows.filter(({ outcome }) => outcome === 'auto-override').map(({ chain }) => chain),
     );
-    const answers = (await tx.approvals(request.id)).filter(({ verdict }) => verdict === 'approve');
-    const yes = answers.map((answer) => answer.approver);
-    const open = (request.chains as string[]).filter((chain) => !overridden.has(chain));
-    const nowMs = await tx.now();
-    const reached = open.map((chain) => reachedStages(current, request, rows, chain, nowMs));
-    if (reached.some((stages) => stages.length === 0) || !isSatisfied(reached, yes)) return;
-    const durations = answers.map((answer) => answer.durationSeconds ?? request.durationSeconds);
-    const isOverride = overridden.size > 0;
-    const granted = await settlements.grant(tx, request, {
-      via: isOverride ? 'override' : 'approval',
-      durationSeconds: Math.min(request.durationSeconds, ...durations),
-      outcome: isOverride ? 'nobody answered in time: opened by override' : `approved by ${approver}`,
-      actor: isOverride ? BROKER : { kind: 'user', id: approver },
-    });
-    if (!granted || !isOverride) return;
-    const why = `nobody on ${[...overridden].join(', ')} answered in time`;
-    await reviews.open(tx, 'override', request, why);
-    await tellOfOverride(tx, request, rows, why);
+    if (overridden.size === 0 || !areSatisfied(chains.filter((chain) => !overridden.has(chain)))) return;
+    // The other chains may have taken their time: the shift can be over by now.
+    if (!(await mayOverride(tx, request))) return noMore(tx, request, notOverridable(overridden));
+    const outcome = 'nobody answered in time: opened by override';
+    const how = { via: 'override', durationSeconds, outcome, actor: BROKER } as const;
+    if (!(await settlements.grant(tx, request, how))) return;
+    await reviews.open(tx, 'override', request, lateOn(overridden));
+    await tellOfOverride(tx, request, rows, lateOn(overridden));
   }
 
   /** Those who were asked, and did not answer. */
@@ -195,17 +204,31 @@ export function createStages(
       return store.write(async (tx) => {
         const [requestId = '', chain = '', stage = ''] = subject.split(' ');
         const request = await lockRequest(tx, requestId);
-        if (request?.state !== 'pending') return undefined;
+        const nowMs = await tx.now();
+        // What has expired while no broker ran is not opened now.
+        if (request?.state !== 'pending' || request.expiresAt <= nowMs) return undefined;
         const row = (await tx.stages(requestId)).find(
           (one) => one.chain === chain && one.stage === Number(stage),
         );
         if (!row || row.outcome !== null || row.endsAt === null) return undefined;
-        if (row.endsAt > (await tx.now())) return row.endsAt;
+        if (row.endsAt > nowMs) return row.endsAt;
         await timesUp(tx, request, row);
         return undefined;
       });
     },
   };
+}
+
+function membersOf(stages: ReachedStages): string[] {
+  return stages.flatMap((seats) => seats.flatMap(({ members }) => [...members]));
+}
+
+function lateOn(chains: Iterable<string>): string {
+  return `nobody on ${[...chains].join(', ')} answered in time`;
+}
+
+function notOverridable(chains: Iterable<string>): string {
+  return `${lateOn(chains)}, and policy does not permit an override`;
 }
 
 function subjectOf({ requestId, chain, stage }: Pick<StageRow, 'requestId' | 'chain' | 'stage'>): string {
