@@ -89,7 +89,7 @@ async function start(
   );
   const log = createAuditLog(store, keys, config.origin);
   const outside = createOutside(rules, resolveSecret, options.now);
-  const { modules, handlers, ...parts } = compose({
+  const { modules, lanes, ...parts } = compose({
     store,
     rules,
     log,
@@ -99,7 +99,7 @@ async function start(
     invitation: { publicUrl: config.publicUrl.href, rawIdentityKey: keys.identity.rawPublicKey },
   });
   const { changes, endings, metrics } = modules;
-  const jobs = createJobs(store, handlers, { logger, onDone: () => changes.announce() });
+  const jobs = createJobs(store, lanes, { logger, onDone: () => changes.announce() });
 
   const app = createServer(
     {

@@ -16,7 +16,7 @@ import { createEventHub } from './event-hub.ts';
 import { createIncidentFeed } from './incident-feed.ts';
 import type { Incidents } from './incidents.ts';
 import { createIncidents } from './incidents.ts';
-import type { Handler } from './jobs.ts';
+import type { Lane } from './jobs.ts';
 import { createLifetimes } from './lifetimes.ts';
 import { createMetrics } from './metrics.ts';
 import type { Modules } from './modules.ts';
@@ -32,8 +32,7 @@ import { createStages } from './stages.ts';
 
 export interface Composed {
   modules: Modules;
-  /** By the kind of job. */
-  handlers: Record<string, Handler>;
+  lanes: readonly Lane[];
   /** Sees that the standing timers are there: at start, and after each reload. */
   schedule(tx: Tx): Promise<void>;
   start(): Promise<void>;
@@ -95,24 +94,26 @@ export function compose(deps: {
       changes,
       metrics,
     },
-    handlers: {
-      'end-grant': (id) => lifetimes.grantTimer(id),
-      credential: (id, signal) => endings.credentialTimer(id, signal),
-      'expire-request': async (id) => {
-        await store.write((tx) => requests.expire(tx, id));
-        return undefined;
+    lanes: [
+      {
+        'end-grant': (id) => lifetimes.grantTimer(id),
+        credential: (id, signal) => endings.credentialTimer(id, signal),
+        'expire-request': async (id) => {
+          await store.write((tx) => requests.expire(tx, id));
+          return undefined;
+        },
+        stage: (subject) => stages.timer(subject),
+        delivery: (id) => deliveries.work(id),
+        automation: () => automation.watch(),
+        'sweep-revocations': async (list) => {
+          const nowMs = await store.now();
+          await store.write((tx) => tx.sweepRevocations(list, nowMs - HOUR_MS));
+          return nowMs + HOUR_MS;
+        },
       },
-      stage: (subject) => stages.timer(subject),
-      notice: (id, signal) => outbox.deliver(id, signal),
-      delivery: (id) => deliveries.work(id),
-      poll: (subject, signal) => polling.poll(subject, signal),
-      automation: () => automation.watch(),
-      'sweep-revocations': async (list) => {
-        const nowMs = await store.now();
-        await store.write((tx) => tx.sweepRevocations(list, nowMs - HOUR_MS));
-        return nowMs + HOUR_MS;
-      },
-    },
+      { notice: (id, signal) => outbox.deliver(id, signal) },
+      { poll: (subject, signal) => polling.poll(subject, signal) },
+    ],
     async schedule(tx) {
       const dueAt = await tx.now();
       const standing = [

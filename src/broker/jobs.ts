@@ -1,12 +1,16 @@
 /**
  * Due work is rows: expiry, ending, proof. Each broker takes what is due for the length of a lease; handlers are idempotent,
  * so a job whose broker died is simply taken again. A handler answers when to look again, or that nothing is left to do.
+ * Kinds of work go in lanes: what waits for an outside system that hangs keeps no other lane waiting.
  */
 import type { Logger } from 'pino';
 import type { JobRow } from '../store/rows.ts';
 import type { Store } from '../store/store.ts';
 
 export type Handler = (subject: string, signal: AbortSignal) => Promise<number | undefined>;
+
+/** Handlers by the kind of job. */
+export type Lane = Readonly<Record<string, Handler>>;
 
 export interface Jobs {
   start(): void;
@@ -25,11 +29,28 @@ const GAP_MS = 20;
 const AT_ONCE = 8;
 const BACKOFF_MS = [1000, 2000, 5000, 10_000, 30_000, 60_000, 300_000];
 
-export function createJobs(
-  store: Store,
-  handlers: Readonly<Record<string, Handler>>,
-  options: { logger: Logger; onDone: () => void },
-): Jobs {
+export function createJobs(store: Store, lanes: readonly Lane[], options: JobOptions): Jobs {
+  const all = lanes.map((lane) => createLane(store, lane, options));
+  return {
+    start() {
+      for (const lane of all) lane.start();
+    },
+    kick() {
+      for (const lane of all) lane.kick();
+    },
+    async stop() {
+      await Promise.all(all.map((lane) => lane.stop()));
+    },
+  };
+}
+
+interface JobOptions {
+  logger: Logger;
+  onDone: () => void;
+}
+
+function createLane(store: Store, handlers: Lane, options: JobOptions): Jobs {
+  const kinds = Object.keys(handlers);
   const { logger, onDone } = options;
   const running = new Set<Promise<void>>();
   // In a row, by job. `attempts` would not do: a timer that was put off by each renewal has counted those too.
@@ -71,9 +92,9 @@ export function createJobs(
     if (free <= 0) return;
     // Looked at by reading first: most looks find nothing, and taking needs the one writer.
     const nowMs = await store.now();
-    const next = await store.read((tx) => tx.nextJobAt(nowMs));
+    const next = await store.read((tx) => tx.nextJobAt(nowMs, kinds));
     if (next === undefined || next > nowMs) return;
-    const due = await store.write(async (tx) => tx.takeJobs(await tx.now(), LEASE_MS, free));
+    const due = await store.write(async (tx) => tx.takeJobs(await tx.now(), LEASE_MS, free, kinds));
     // Where something was due there may be more than could be taken.
     nextLookAt = 0;
     for (const job of due) {

@@ -24,8 +24,8 @@ export interface News extends Omit<Notice, 'at' | 'to'> {
 export interface Outbox {
   /** The same id twice is told once. */
   post(tx: Tx, news: News): Promise<void>;
-  /** The timer of one notice on one channel: sends it, or throws to be tried again. */
-  deliver(rowId: string, signal: AbortSignal): Promise<undefined>;
+  /** The timer of one notice on one channel: sends it, throws to be tried again, or says when to look again. */
+  deliver(rowId: string, signal: AbortSignal): Promise<number | undefined>;
   /** Channels that do not work, in words for people. */
   warnings(tx: ReadTx): Promise<string[]>;
 }
@@ -34,19 +34,24 @@ const GIVE_UP_MS = 24 * 3_600_000;
 const SLOW_MS = 60_000;
 const FAILED_SINCE_MS = 3_600_000;
 const MOST = 500;
+/** On one channel: one that hangs leaves room for the others. */
+const AT_ONCE = 3;
+const ROOM_AGAIN_MS = 1000;
 
 export function createOutbox(
   store: Store,
   rules: CurrentRules,
   channelOf: (channel: Channel) => Promise<NoticeChannel>,
 ): Outbox {
+  const sending = new Map<string, number>();
+
   return {
     async post(tx, { subject, to, ...rest }) {
       const current = rules();
       const nowMs = await tx.now();
       const notice: Notice = { ...rest, at: formatInstant(nowMs), to: recipientsOf(current, to) };
       for (const channel of current.catalogue.channels.values()) {
-        if (!channel.notices.includes(notice.kind)) continue;
+        if (!channel.notices.includes(notice.kind) || !canReachAny(channel, notice.to)) continue;
         const id = `${notice.id}@${channel.id}`;
         const isNew = await tx.insertNotice({
           id,
@@ -70,6 +75,9 @@ export function createOutbox(
         nowMs: await tx.now(),
       }));
       if (!row || row.sentAt !== null || row.failedAt !== null) return undefined;
+      const busy = sending.get(row.channel) ?? 0;
+      if (busy >= AT_ONCE) return nowMs + ROOM_AGAIN_MS;
+      sending.set(row.channel, busy + 1);
       const attempts = row.attempts + 1;
       try {
         await send(row, signal);
@@ -83,6 +91,8 @@ export function createOutbox(
           tx.updateNotice(rowId, { attempts, lastError, ...(isFinal && { failedAt: nowMs }) }),
         );
         if (!isFinal) throw error;
+      } finally {
+        sending.set(row.channel, (sending.get(row.channel) ?? 1) - 1);
       }
       return undefined;
     },
@@ -124,9 +134,9 @@ export async function reachOf(
     users.map((user) => {
       const own = rows.filter((row) => {
         const notice = row.notice as unknown as Notice;
-        const recipient = notice.to.find((one) => one.user === user);
         const channel = catalogue.channels.get(row.channel);
-        return notice.kind === 'approval' && recipient && channel && canReach(channel, recipient);
+        const own = notice.to.filter((one) => one.user === user);
+        return notice.kind === 'approval' && own.length > 0 && channel && canReachAny(channel, own);
       });
       return [user, bestOf(own)];
     }),
@@ -140,9 +150,9 @@ function recipientsOf({ catalogue }: Rules, users: readonly string[]): Recipient
   });
 }
 
-/** A shared channel reaches everybody; e-mail those who have an address. */
-function canReach({ settings }: Channel, { email }: Recipient): boolean {
-  return settings.kind !== 'email' || email !== undefined;
+/** A shared channel reaches everybody, and whoever reads along; e-mail those who have an address. */
+function canReachAny({ settings }: Channel, recipients: readonly Recipient[]): boolean {
+  return settings.kind !== 'email' || recipients.some(({ email }) => email !== undefined);
 }
 
 function bestOf(rows: readonly OutboxRow[]): Reach {

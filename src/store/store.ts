@@ -148,8 +148,8 @@ export interface ReadTx {
     limit: number;
   }): Promise<readonly AuditRow[]>;
 
-  /** When the next job that nobody holds is due; undefined where there is none. */
-  nextJobAt(nowMs: number): Promise<number | undefined>;
+  /** When the next job (of these kinds) that nobody holds is due; undefined where there is none. */
+  nextJobAt(nowMs: number, kinds?: readonly string[]): Promise<number | undefined>;
   countJobs(): Promise<readonly { kind: string; count: number; oldestDueAt: number }[]>;
 }
 
@@ -273,8 +273,13 @@ export interface Tx extends ReadTx {
   insertJob(job: { id: string; kind: string; subject: string; dueAt: number }): Promise<void>;
   /** Like `insertJob`, but a free one moves to `dueAt` even if that is later: its subject has just been seen to have time. */
   deferJob(job: { id: string; kind: string; subject: string; dueAt: number }): Promise<void>;
-  /** Takes up to `limit` due jobs for `leaseMs` (`skip locked` on PostgreSQL). `attempts` counts this taking. */
-  takeJobs(nowMs: number, leaseMs: number, limit: number): Promise<readonly JobRow[]>;
+  /** Takes up to `limit` due jobs (of these kinds) for `leaseMs` (`skip locked` on PostgreSQL). `attempts` counts this taking. */
+  takeJobs(
+    nowMs: number,
+    leaseMs: number,
+    limit: number,
+    kinds?: readonly string[],
+  ): Promise<readonly JobRow[]>;
   /** Only while still leased by this taking (`attempts` unchanged); false otherwise. */
   finishJob(id: string, attempts: number): Promise<boolean>;
   retryJob(id: string, attempts: number, dueAt: number, error: string): Promise<boolean>;

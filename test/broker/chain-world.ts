@@ -1,6 +1,8 @@
 // An installation for approval chains: each role of the one resource is asked on the chains that are named like it, and time
 // passes only when a test says so.
-import type { RunningBroker } from '../../src/broker/broker.ts';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { BrokerOptions, RunningBroker } from '../../src/broker/broker.ts';
 import type { RequestView } from '../../src/protocol/messages.ts';
 import { type Answer, enrolled, type TestDevice } from '../support/device.ts';
 import { type Installation, install } from '../support/installation.ts';
@@ -106,7 +108,7 @@ export interface ChainWorld {
   restart(between?: () => void): Promise<void>;
   post<T>(by: Person, path: string, body?: unknown): Promise<Answer<T>>;
   get<T>(by: Person, path: string): Promise<Answer<T>>;
-  /** A pending request for this role. */
+  /** A pending request for this role, like no other before it. */
   ask(role: string, by?: Person, more?: object): Promise<RequestView>;
   show(id: string, by?: Person): Promise<RequestView>;
   approve(
@@ -127,17 +129,24 @@ export interface ChainWorld {
 
 /** It is 02:14 of a night to come, and everybody is enrolled. */
 export async function startChainWorld(
-  options: { catalogue?: string; policy?: string; prepare?: (installation: Installation) => void } = {},
+  options: {
+    catalogue?: string;
+    /** By file name. */
+    secrets?: Readonly<Record<string, string>>;
+    broker?: Partial<BrokerOptions>;
+  } = {},
 ): Promise<ChainWorld> {
   const installation = await install({
     catalogue: options.catalogue ?? catalogueWith(),
-    policy: options.policy ?? policyWith(),
+    policy: policyWith(),
   });
-  options.prepare?.(installation);
+  mkdirSync(join(installation.directory, 'secrets'), { mode: 0o700 });
+  for (const [name, secret] of Object.entries(options.secrets ?? {}))
+    writeFileSync(join(installation.directory, 'secrets', name), secret, { mode: 0o600 });
   // It stands still only once everybody is enrolled.
   let nowMs = Number.NaN;
   const now = () => (Number.isNaN(nowMs) ? Date.now() : nowMs);
-  let broker = await installation.start({ now });
+  let broker = await installation.start({ now, ...options.broker });
   const names: Person[] = ['ana', 'gus', 'ben', 'carla', 'dora', 'eli'];
   const devices = await Promise.all(names.map((name) => enrolled(installation, name)));
   const people = Object.fromEntries(names.map((name, at) => [name, devices[at]])) as Record<
@@ -147,6 +156,7 @@ export async function startChainWorld(
   const benAgain = await enrolled(installation, 'ben');
   nowMs = Math.ceil(Date.now() / DAY) * DAY + (2 * 60 + 14) * MINUTE;
 
+  let asked = 0;
   const signedAt = () => ({ createdSeconds: Math.floor(nowMs / 1000) });
   const post = <T>(by: Person, path: string, body: unknown = {}) =>
     people[by].post<T>(path, body, signedAt());
@@ -169,13 +179,17 @@ export async function startChainWorld(
     async restart(between) {
       await broker.stop();
       between?.();
-      broker = await installation.start({ now });
+      broker = await installation.start({ now, ...options.broker });
     },
     post,
     get,
     async ask(role, by = 'ana', more = {}) {
       const targets = [{ resource: 'db', role }];
-      const answer = await post<RequestView>(by, '/v1/requests', { targets, reason: `for ${role}`, ...more });
+      const answer = await post<RequestView>(by, '/v1/requests', {
+        targets,
+        reason: `${role}, number ${++asked}`,
+        ...more,
+      });
       if (answer.error) throw new Error(JSON.stringify(answer.error));
       return answer.result;
     },

@@ -20,6 +20,20 @@ export function jobContract(context: StoreContext): void {
   }
 
   describe('jobs', () => {
+    it('are looked for and taken of some kinds alone', async () => {
+      const { ask, store } = await jobs();
+      await ask('job_1', T0 + 1);
+      await store.write((tx) => tx.insertJob({ id: 'job_2', kind: 'notice', subject: 'n', dueAt: T0 + 2 }));
+      const next = (kinds?: string[]) => store.read((tx) => tx.nextJobAt(T0, kinds));
+      expect([await next(), await next(['notice', 'poll']), await next(['poll'])]).toEqual([
+        T0 + 1,
+        T0 + 2,
+        undefined,
+      ]);
+      const taken = await store.write((tx) => tx.takeJobs(T0 + 5, LEASE, 10, ['notice', 'poll']));
+      expect(taken.map(({ id }) => id)).toEqual(['job_2']);
+    });
+
     it('are taken when due, the oldest first, up to the limit, and once while leased', async () => {
       const { ask, take, store } = await jobs();
       await ask('job_2', T0 + 2, 'b');

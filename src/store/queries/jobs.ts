@@ -19,8 +19,16 @@ interface Taking {
   attempts: number;
 }
 
-const nextDue = ({ db }: BuildContext, { nowMs }: { nowMs: number }) =>
-  db.selectFrom('jobs').select('due_at').where('lease_until', '<=', nowMs).orderBy('due_at').limit(1);
+type Kinds = readonly string[] | undefined;
+
+const nextDue = ({ db }: BuildContext, { nowMs, kinds }: { nowMs: number; kinds: Kinds }) =>
+  db
+    .selectFrom('jobs')
+    .select('due_at')
+    .where('lease_until', '<=', nowMs)
+    .$if(kinds !== undefined, (query) => query.where('kind', 'in', kinds ?? []))
+    .orderBy('due_at')
+    .limit(1);
 
 const counts = ({ db }: BuildContext) =>
   db
@@ -58,7 +66,7 @@ const defer = ask(sql`true`);
 
 const take = (
   { db, dialect }: BuildContext,
-  { nowMs, leaseUntil, limit }: { nowMs: number; leaseUntil: number; limit: number },
+  { nowMs, leaseUntil, limit, kinds }: { nowMs: number; leaseUntil: number; limit: number; kinds: Kinds },
 ) =>
   db
     .with('due', (nested) =>
@@ -67,6 +75,7 @@ const take = (
         .select('id')
         .where('due_at', '<=', nowMs)
         .where('lease_until', '<=', nowMs)
+        .$if(kinds !== undefined, (query) => query.where('kind', 'in', kinds ?? []))
         .orderBy('due_at')
         .limit(limit)
         .$if(dialect.rowLocks, (query) => query.forUpdate().skipLocked()),
@@ -119,8 +128,8 @@ const retry = (
 
 export function readJobs(context: QueryContext) {
   return {
-    async nextJobAt(nowMs) {
-      return (await context.first(nextDue, { nowMs }))?.due_at;
+    async nextJobAt(nowMs, kinds) {
+      return (await context.first(nextDue, { nowMs, kinds }))?.due_at;
     },
     countJobs: () => context.rows(counts, {}),
   } satisfies Partial<ReadTx>;
@@ -134,8 +143,8 @@ export function writeJobs(context: QueryContext) {
     async deferJob(asked) {
       await context.change(defer, asked);
     },
-    async takeJobs(nowMs, leaseMs, limit) {
-      const found = await context.rows(take, { nowMs, leaseUntil: nowMs + leaseMs, limit });
+    async takeJobs(nowMs, leaseMs, limit, kinds) {
+      const found = await context.rows(take, { nowMs, leaseUntil: nowMs + leaseMs, limit, kinds });
       return found.map(job.toRow).sort((a, b) => a.dueAt - b.dueAt);
     },
     async finishJob(id, attempts) {
