@@ -74,8 +74,9 @@ export function createReviews(rules: CurrentRules, log: AuditLog, outbox: Outbox
     async close(tx, caller, id, body) {
       const review = await tx.review(id);
       const me = caller.person.id;
+      const nowMs = await tx.now();
       if (review?.user === me) throw new AppError('forbidden', 'nobody closes a review of their own access');
-      if (!review || !mayClose(review, me)) {
+      if (!review || !mayClose(review, me, nowMs)) {
         throw new AppError('not_found', `there is no review '${id}' for you to close`, {
           hint: 'oncall reviews list',
         });
@@ -84,7 +85,7 @@ export function createReviews(rules: CurrentRules, log: AuditLog, outbox: Outbox
         outcome: body.outcome,
         note: body.note,
         closedBy: me,
-        closedAt: await tx.now(),
+        closedAt: nowMs,
       });
       if (!closed) throw new AppError('conflict', `review ${id} is closed already`);
       const audit = await log.record(tx, {
@@ -98,17 +99,18 @@ export function createReviews(rules: CurrentRules, log: AuditLog, outbox: Outbox
     },
 
     async concerning(tx, user) {
+      const nowMs = await tx.now();
       const open = await tx.reviews({ state: 'open', limit: MOST });
-      return open.filter((review) => review.user === user || mayClose(review, user));
+      return open.filter((review) => review.user === user || mayClose(review, user, nowMs));
     },
   };
 
   /** Its owners as of its opening, and those who would be now: somebody may have left since. */
-  function mayClose(review: ReviewRow, user: string): boolean {
+  function mayClose(review: ReviewRow, user: string, nowMs: number): boolean {
     if (review.user === user) return false;
     const current = rules();
     if ((review.owners as string[]).includes(user)) return true;
-    return peopleOf(current, current.catalogue.reviews.owners, review.user, review.openedAt).includes(user);
+    return peopleOf(current, current.catalogue.reviews.owners, review.user, nowMs).includes(user);
   }
 }
 

@@ -124,3 +124,19 @@ async function readyAfterAlert(atLeast = 1) {
   };
   return (await waitFor(ready, { what: 'what opens by itself' })).found;
 }
+
+it('may be closed by whoever owns reviews when it is closed, as by those who did when it was opened', async () => {
+  const onDuty = 'reviews: { owners: ["schedule:backup level 2"], due: 72h }';
+  world.installation.write('catalogue.yaml', catalogueWith(CHAINS, onDuty));
+  await world.broker().reload();
+  const request = await world.ask('override');
+  world.pass(5 * MINUTE);
+  await world.until(request.id, ({ state }) => state === 'granted', 'the override');
+  const review = (await list('ana')).find(({ requestId }) => requestId === request.id);
+  const [before] = review!.owners as Person[];
+  const after = before === 'ben' ? 'carla' : 'ben';
+  expect((await close(after, review!.id, 'justified')).error?.code).toBe('not_found');
+  world.pass(24 * HOUR);
+  expect((await list(before!)).some(({ id }) => id === review!.id)).toBe(true);
+  expect((await close(after, review!.id, 'justified')).result.closedBy).toBe(after);
+});
