@@ -163,9 +163,8 @@ describe('a channel', () => {
     world.pass(MINUTE + 1000);
     expect((await warnings()).join()).toContain('wait on channel hook');
     expect(await metrics()).toMatch(/^oncall_notices_waiting\{channel="hook"\} [1-9]/m);
-    const startedAt = performance.now();
     expect((await world.approve('carla', request)).result.state).toBe('granted');
-    expect(performance.now() - startedAt).toBeLessThan(3000);
+    expect((await rowsOf(request.id)).some(({ sentAt }) => sentAt !== null)).toBe(false);
     await use(HOOK());
     await tryUntil(
       async () => (await rowsOf(request.id)).every(({ sentAt }) => sentAt !== null),
@@ -215,10 +214,8 @@ describe('a channel', () => {
 
   it('whose address is a secret keeps it, whatever goes wrong', async () => {
     await use('chat: { type: slack, webhook: { file: secrets/slack } }');
-    slack.meet({ status: 500, body: `no ${SLACK}` }, 'break', {
-      status: 302,
-      headers: { location: slack.url },
-    });
+    const elsewhere = { status: 302, headers: { location: slack.url } };
+    slack.meet({ status: 500, body: `no ${SLACK}` }, 'break', elsewhere, { status: 410, body: SLACK });
     const request = await world.ask('boss');
     await tryUntil(
       async () => (await rowsOf(request.id)).some(({ failedAt }) => failedAt !== null),
@@ -240,11 +237,12 @@ describe('a channel', () => {
     await use(HOOK().replace(hook.url, stuck.url).replace('hook:', 'aaa:'), HOOK());
     for (let at = 0; at < 16; at++) await world.ask('second', 'ana', { reason: `number ${at}` });
     await waitFor(() => stuck.posts.length >= 3, { what: 'notices that hang' });
-    const startedAt = performance.now();
     const request = await world.ask('vain');
     await world.until(request.id, ({ waiting }) => waiting[0]?.stage === 2, 'the second stage');
     await tryUntil(async () => told(hook, `approval/${request.id}`).length > 0, 'the other channel');
-    expect(performance.now() - startedAt).toBeLessThan(6000);
+    // Not one of those that hang has come back yet.
+    const hanging = await store.read((tx) => tx.notices({ channel: 'aaa', limit: 50 }));
+    expect(hanging.map(({ attempts }) => attempts)).toEqual(hanging.map(() => 0));
     await use(HOOK());
   });
 });
