@@ -2,6 +2,7 @@
 import type { HeldCredential } from '../client/credentials.ts';
 import { AppError } from '../protocol/errors.ts';
 import type { RequestView } from '../protocol/messages.ts';
+import { formatTarget } from '../protocol/names.ts';
 import type { AnswerOptions } from './answer.ts';
 import type { Context } from './context.ts';
 import { writeHint, writeResult } from './io.ts';
@@ -92,7 +93,7 @@ async function writeUseHint(context: Context, [credential]: readonly HeldCredent
   if (credential === undefined) return;
   const { publicPart, target } = credential;
   const tool = publicPart.kind === 'postgres' ? 'psql' : `ssh ${publicPart.hosts[0]?.name ?? 'HOST'}`;
-  await writeHint(context.io, `oncall run ${target.resource} -- ${tool}`);
+  await writeHint(context.io, `oncall run ${formatTarget(target)} -- ${tool}`);
 }
 
 /** The error that an answer other than `granted` ends with; undefined for a grant. */
