@@ -29,30 +29,17 @@ const GAP_MS = 20;
 const AT_ONCE = 8;
 const BACKOFF_MS = [1000, 2000, 5000, 10_000, 30_000, 60_000, 300_000];
 
-export function createJobs(store: Store, lanes: readonly Lane[], options: JobOptions): Jobs {
-  const all = lanes.map((lane) => createLane(store, lane, options));
-  return {
-    start() {
-      for (const lane of all) lane.start();
-    },
-    kick() {
-      for (const lane of all) lane.kick();
-    },
-    async stop() {
-      await Promise.all(all.map((lane) => lane.stop()));
-    },
-  };
-}
-
-interface JobOptions {
-  logger: Logger;
-  onDone: () => void;
-}
-
-function createLane(store: Store, handlers: Lane, options: JobOptions): Jobs {
-  const kinds = Object.keys(handlers);
+export function createJobs(
+  store: Store,
+  lanes: readonly Lane[],
+  options: { logger: Logger; onDone: () => void },
+): Jobs {
   const { logger, onDone } = options;
-  const running = new Set<Promise<void>>();
+  const all = lanes.map((handlers) => ({
+    handlers,
+    kinds: Object.keys(handlers),
+    running: new Set<Promise<void>>(),
+  }));
   // In a row, by job. `attempts` would not do: a timer that was put off by each renewal has counted those too.
   const failures = new Map<string, number>();
   let stopped = true;
@@ -61,9 +48,9 @@ function createLane(store: Store, handlers: Lane, options: JobOptions): Jobs {
   let nextLookAt = 0;
   let timer: NodeJS.Timeout | undefined;
 
-  async function run(job: JobRow): Promise<void> {
-    const handler = handlers[job.kind];
+  async function run(job: JobRow, handlers: Lane): Promise<void> {
     try {
+      const handler = handlers[job.kind];
       if (!handler) throw new Error(`no handler for jobs of kind ${job.kind}`);
       const next = await handler(job.subject, AbortSignal.timeout(HANDLER_MS));
       await store.write((tx) =>
@@ -88,21 +75,29 @@ function createLane(store: Store, handlers: Lane, options: JobOptions): Jobs {
   }
 
   async function look(): Promise<void> {
-    const free = AT_ONCE - running.size;
-    if (free <= 0) return;
+    const open = all.filter(({ running }) => running.size < AT_ONCE);
+    if (open.length === 0) return;
     // Looked at by reading first: most looks find nothing, and taking needs the one writer.
     const nowMs = await store.now();
-    const next = await store.read((tx) => tx.nextJobAt(nowMs, kinds));
+    const next = await store.read((tx) =>
+      tx.nextJobAt(
+        nowMs,
+        open.flatMap(({ kinds }) => kinds),
+      ),
+    );
     if (next === undefined || next > nowMs) return;
-    const due = await store.write(async (tx) => tx.takeJobs(await tx.now(), LEASE_MS, free, kinds));
     // Where something was due there may be more than could be taken.
     nextLookAt = 0;
-    for (const job of due) {
-      const work = run(job).finally(() => {
-        running.delete(work);
-        if (!stopped) kick();
-      });
-      running.add(work);
+    for (const { handlers, kinds, running } of open) {
+      const free = AT_ONCE - running.size;
+      const due = await store.write(async (tx) => tx.takeJobs(await tx.now(), LEASE_MS, free, kinds));
+      for (const job of due) {
+        const work = run(job, handlers).finally(() => {
+          running.delete(work);
+          if (!stopped) kick();
+        });
+        running.add(work);
+      }
     }
   }
 
@@ -149,7 +144,7 @@ function createLane(store: Store, handlers: Lane, options: JobOptions): Jobs {
       stopped = true;
       clearTimeout(timer);
       await looking;
-      await Promise.allSettled(running);
+      await Promise.allSettled(all.flatMap(({ running }) => [...running]));
     },
   };
 }

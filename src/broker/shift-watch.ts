@@ -3,8 +3,8 @@ import type { Store } from '../store/store.ts';
 import type { CurrentRules, Rules } from './rules.ts';
 
 export interface ShiftWatch {
-  /** Takes what the store holds now. */
-  refresh(): Promise<void>;
+  /** Takes what the store holds now; answers whether it was something new. */
+  refresh(): Promise<boolean>;
   start(): void;
   stop(): void;
 }
@@ -20,17 +20,18 @@ export function createShiftWatch(
   let timer: NodeJS.Timeout | undefined;
   let isStopped = false;
 
-  async function refresh(): Promise<void> {
+  async function refresh(): Promise<boolean> {
     const current = rules();
-    if (current.catalogue.sources.size === 0) return;
+    if (current.catalogue.sources.size === 0) return false;
     const snapshots = await store.read(async (tx) => {
       const version = await tx.shiftSnapshotVersion();
       if (taken?.rules === current && taken.version === version) return undefined;
       return { version, rows: await tx.shiftSnapshots() };
     });
-    if (!snapshots) return;
+    if (!snapshots) return false;
     current.shifts.take(snapshots.rows);
     taken = { rules: current, version: snapshots.version };
+    return true;
   }
 
   function again(): void {
