@@ -43,6 +43,12 @@ export interface Composed {
 
 const HOUR_MS = 3_600_000;
 
+/** Has the automatic grants looked at as soon as can be. */
+async function watchShifts(tx: Tx): Promise<void> {
+  const dueAt = await tx.now();
+  await tx.insertJob({ id: createId('job', dueAt), kind: 'automation', subject: 'watch', dueAt });
+}
+
 export function compose(deps: {
   store: Store;
   rules: CurrentRules;
@@ -71,7 +77,10 @@ export function compose(deps: {
   const polling = createPolling(store, rules, feed, {
     readersOf: outside.readersOf,
     logger,
-    onShifts: () => watch.refresh(),
+    onShifts: async () => {
+      // A changed shift may be the start of one.
+      if (await watch.refresh()) await store.write(watchShifts);
+    },
     random: Math.random,
   });
   const deliveries = createDeliveries(store, rules, feed, polling, outside.webhookOf);
@@ -116,11 +125,8 @@ export function compose(deps: {
     ],
     async schedule(tx) {
       const dueAt = await tx.now();
-      const standing = [
-        { kind: 'sweep-revocations', subject: 'ssh' },
-        { kind: 'automation', subject: 'watch' },
-      ];
-      for (const job of standing) await tx.insertJob({ id: createId('job', dueAt), ...job, dueAt });
+      await tx.insertJob({ id: createId('job', dueAt), kind: 'sweep-revocations', subject: 'ssh', dueAt });
+      await watchShifts(tx);
       await polling.schedule(tx);
     },
     async start() {

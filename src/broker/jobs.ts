@@ -53,6 +53,8 @@ export function createJobs(
       const handler = handlers[job.kind];
       if (!handler) throw new Error(`no handler for jobs of kind ${job.kind}`);
       const next = await handler(job.subject, AbortSignal.timeout(HANDLER_MS));
+      // What it did is done; that the job is finished nobody waits for.
+      onDone();
       await store.write((tx) =>
         next === undefined ? tx.finishJob(job.id, job.attempts) : tx.retryJob(job.id, job.attempts, next, ''),
       );
@@ -70,8 +72,8 @@ export function createJobs(
         .catch((cause: unknown) =>
           logger.error({ err: cause, job: job.id }, 'job could not be put back; its lease will end'),
         );
+      onDone();
     }
-    onDone();
   }
 
   async function look(): Promise<void> {

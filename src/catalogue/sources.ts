@@ -141,10 +141,10 @@ function readCommon(fields: Fields, kind: SourceKind): Omit<Source, 'id' | 'sett
     pollSeconds,
     ...readStaleness(fields, pollSeconds),
     priorities: readPriorities(fields),
-    // Alertmanager's API has no sign-in by default, and its webhook no signature.
+    // Alertmanager's API has no sign-in by default, and its webhook no signature. Rootly never says who declared an incident.
     trusted:
       fields.optional('trusted', (node, path) => reader.boolean(node, path))?.value ??
-      kind !== 'alertmanager',
+      (kind !== 'alertmanager' && kind !== 'rootly'),
   };
 }
 

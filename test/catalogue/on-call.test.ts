@@ -51,14 +51,15 @@ describe('a right catalogue', () => {
     });
   });
 
-  test('trusts what is signed, and Alertmanager only where it says so', () => {
+  test('trusts those that sign and say who declared an incident, others only where it says so', () => {
     const trusted = [...(catalogue?.sources.values() ?? [])].filter((source) => source.trusted);
     expect(trusted.map(({ id }) => id)).not.toContain('alertmanager');
-    expect(trusted.length).toBe(5);
+    expect(trusted.map(({ id }) => id)).not.toContain('rootly');
+    expect(trusted.length).toBe(4);
     const said = edited('{ type: alertmanager,', '{ type: alertmanager, trusted: true,').catalogue;
     expect(said?.sources.get('alertmanager')?.trusted).toBe(true);
-    const not = edited('{ type: rootly,', '{ type: rootly, trusted: false,').catalogue;
-    expect(not?.sources.get('rootly')?.trusted).toBe(false);
+    const not = edited('{ type: incidentio,', '{ type: incidentio, trusted: false,').catalogue;
+    expect(not?.sources.get('incidents')?.trusted).toBe(false);
   });
 
   test('reads a schedule from one feed or several, with the levels that their kind has', () => {
