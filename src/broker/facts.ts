@@ -74,21 +74,24 @@ function shiftFact(catalogue: Catalogue, book: ShiftBook, subject: FactSubject):
   const own = resource ? (catalogue.services.get(resource.service)?.schedules ?? []) : [];
   const covering = shifts.filter(({ schedule }) => own.includes(schedule));
   const counted = covering.length > 0 ? covering : shifts;
-  const asked = covering.length > 0 ? covering.map(({ schedule }) => schedule) : own;
-  const knowledge = asked.map((schedule) => book.knowledge(schedule, nowMs));
-  // Held on several: the freshest of them is enough.
-  const best = knowledge.toSorted((a, b) => a.ageSeconds - b.ageSeconds)[0];
+  const byAge = (schedules: readonly string[]) =>
+    schedules
+      .map((schedule) => book.knowledge(schedule, nowMs))
+      .toSorted((a, b) => a.ageSeconds - b.ageSeconds);
+  const held = byAge(counted.map(({ schedule }) => schedule));
+  // Of those that cover the resource the freshest is enough; of others a rule may rest on any.
+  const told = (covering.length > 0 ? held[0] : held.at(-1)) ?? byAge(own)[0];
   const holds =
     recorded !== undefined && (recorded.endsAtMs ?? nowMs) > nowMs && own.includes(recorded.schedule);
-  const isUnknown = covering.length === 0 && knowledge.some(({ state }) => state === 'unknown');
-  const isStale = covering.length > 0 && best?.state === 'stale';
+  const isUnknown = covering.length === 0 && byAge(own).some(({ state }) => state === 'unknown');
+  const isStale = counted.length > 0 && told?.state === 'stale';
   // A feed that is empty all at once tells of nobody who took over.
   const isVacant =
     holds &&
     covering.length === 0 &&
     !book.onCall(recorded.schedule, nowMs).some(({ level }) => level === recorded.level);
   if (holds && (isUnknown || isStale || isVacant || recorded.isForced))
-    return recordedFact(recorded, best?.ageSeconds ?? 0);
+    return recordedFact(recorded, told?.ageSeconds ?? 0);
   const value = {
     onCall: shifts.length > 0,
     level: counted.length > 0 ? Math.min(...counted.map(({ level }) => level)) : 0,
@@ -96,9 +99,9 @@ function shiftFact(catalogue: Catalogue, book: ShiftBook, subject: FactSubject):
     coversResource: covering.length > 0,
     positions: [...new Set(shifts.map(({ schedule, level }) => formatPosition(schedule, level)))],
   };
-  const source = best?.source ?? shifts[0]?.source ?? 'static';
+  const source = told?.source ?? 'static';
   if (isUnknown) return unknown(value, source);
-  return { ...known(value, source, best?.ageSeconds ?? 0), ...(isStale && { demoted: true }) };
+  return { ...known(value, source, told?.ageSeconds ?? 0), ...(isStale && { demoted: true }) };
 }
 
 function recordedFact({ schedule, level }: RecordedShift, ageSeconds: number): Fact<ShiftFact> {

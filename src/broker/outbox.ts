@@ -70,11 +70,16 @@ export function createOutbox(
     },
 
     async deliver(rowId, signal) {
-      const { row, nowMs } = await store.read(async (tx) => ({
-        row: await tx.notice(rowId),
-        nowMs: await tx.now(),
-      }));
+      const { row, isLate, nowMs } = await store.read(async (tx) => {
+        const found = await tx.notice(rowId);
+        return { row: found, isLate: found && (await isOvertaken(tx, found)), nowMs: await tx.now() };
+      });
       if (!row || row.sentAt !== null || row.failedAt !== null) return undefined;
+      if (isLate) {
+        const lastError = 'not sent: the request was settled before';
+        await store.write((tx) => tx.updateNotice(rowId, { sentAt: nowMs, lastError }));
+        return undefined;
+      }
       const busy = sending.get(row.channel) ?? 0;
       if (busy >= AT_ONCE) return nowMs + ROOM_AGAIN_MS;
       sending.set(row.channel, busy + 1);
@@ -120,6 +125,12 @@ export function createOutbox(
     }
     await (await channelOf(channel)).send(row.notice as unknown as Notice, signal);
   }
+}
+
+/** Nobody is to be woken for a request that has its answer. */
+async function isOvertaken(tx: ReadTx, { subject, notice }: OutboxRow): Promise<boolean> {
+  if ((notice as unknown as Notice).kind !== 'approval') return false;
+  return (await tx.request(subject))?.state !== 'pending';
 }
 
 /** How the asking of each of these people about a request fares. */

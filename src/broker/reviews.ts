@@ -9,6 +9,7 @@ import { peopleOf } from './approvers.ts';
 import { type AuditLog, BROKER } from './audit-log.ts';
 import { actorOf, type Caller } from './caller.ts';
 import type { Outbox } from './outbox.ts';
+import { askPermission } from './permissions.ts';
 import type { CurrentRules } from './rules.ts';
 
 export interface Reviews {
@@ -76,7 +77,11 @@ export function createReviews(rules: CurrentRules, log: AuditLog, outbox: Outbox
       const me = caller.person.id;
       const nowMs = await tx.now();
       if (review?.user === me) throw new AppError('forbidden', 'nobody closes a review of their own access');
-      if (!review || !mayClose(review, me, nowMs)) {
+      const isAllowed =
+        review &&
+        (mayClose(review, me, nowMs) ||
+          (await askPermission(rules(), caller, tx, 'review', { user: review.user })).allowed);
+      if (!isAllowed) {
         throw new AppError('not_found', `there is no review '${id}' for you to close`, {
           hint: 'oncall reviews list',
         });

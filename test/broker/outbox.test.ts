@@ -164,14 +164,17 @@ describe('a channel', () => {
     expect((await warnings()).join()).toContain('wait on channel hook');
     expect(await metrics()).toMatch(/^oncall_notices_waiting\{channel="hook"\} [1-9]/m);
     expect((await world.approve('carla', request)).result.state).toBe('granted');
-    expect((await rowsOf(request.id)).some(({ sentAt }) => sentAt !== null)).toBe(false);
+    expect(told(hook, request.id)).toHaveLength(0);
     await use(HOOK());
     await tryUntil(
       async () => (await rowsOf(request.id)).every(({ sentAt }) => sentAt !== null),
       'the notices',
     );
-    expect(told(hook, `approval/${request.id}`)).toHaveLength(1);
-    expect(await metrics()).not.toMatch(/^oncall_notices_waiting\{channel="hook"\} [1-9]/m);
+    // Nobody is woken for what has its answer.
+    expect(told(hook, `approval/${request.id}`)).toHaveLength(0);
+    expect(told(hook, `settled/${request.id}`)).toHaveLength(1);
+    const isIdle = async () => !/^oncall_notices_waiting\{channel="hook"\} [1-9]/m.test(await metrics());
+    await tryUntil(isIdle, 'the end of waiting');
   });
 
   it('that refuses for good is shown, and not tried again', async () => {
