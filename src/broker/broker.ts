@@ -2,8 +2,7 @@
  * The composition root: one folder becomes a running broker. Reloading swaps catalogue and policy as one; a bad new file
  * leaves the old ones in force and says so.
  */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import type { Server } from 'node:tls';
 import { type Logger, pino } from 'pino';
 import type { Issuer } from '../issuers/issuer.ts';
 import { AppError } from '../protocol/errors.ts';
@@ -11,15 +10,18 @@ import type { Store } from '../store/store.ts';
 import { BROKER, createAuditLog } from './audit-log.ts';
 import { compose } from './compose.ts';
 import type { BrokerConfig } from './config.ts';
+import { STREAM_LIMITS, type StreamLimits } from './event-stream.ts';
 import { createSecretReader, formatFinding, loadConfig, loadRules, requireRules } from './installation.ts';
 import { createBrokerIssuers, createKrlSource } from './issuers.ts';
 import { createJobs } from './jobs.ts';
-import { loadBrokerKeys, readSecretFile } from './keys.ts';
+import { loadBrokerKeys } from './keys.ts';
 import { lockDirectory } from './lock.ts';
+import { findMissingFiles } from './missing-files.ts';
 import { createOutside } from './outside.ts';
 import { endWhatLeft } from './reload.ts';
 import type { Rules } from './rules.ts';
 import { createServer } from './server.ts';
+import { readTls, takeTls } from './server-tls.ts';
 import { openStore } from './stores.ts';
 
 export interface RunningBroker {
@@ -37,6 +39,7 @@ export interface BrokerOptions {
   now: () => number;
   /** Structured log lines. */
   log: (line: string) => void;
+  streamLimits?: Partial<StreamLimits>;
   /** Lets a test put faults between the broker and what it stands on. */
   decorate?: { store?: (store: Store) => Store; issuer?: (issuer: Issuer) => Issuer };
 }
@@ -112,6 +115,7 @@ async function start(
       tls: config.tls ? await readTls(config) : undefined,
       version: options.version,
       authority: config.publicUrl.host,
+      streamLimits: { ...STREAM_LIMITS, ...options.streamLimits },
       krl: createKrlSource({ keys, store }),
       onChange() {
         changes.announce();
@@ -121,6 +125,9 @@ async function start(
     modules,
   );
   closers.push(() => app.close());
+  // Before the first request: to an empty book of shifts nobody is on call.
+  await parts.start();
+  closers.push(() => parts.stop());
   const address = await app.listen(config.listen).catch((error: NodeJS.ErrnoException) => {
     throw cannotListen(config, error);
   });
@@ -135,23 +142,31 @@ async function start(
     // The catalogue may have changed while no broker was looking.
     await endWhatLeft(tx, current.catalogue, endings);
   });
-  await parts.start();
-  closers.push(() => parts.stop());
   jobs.start();
   closers.push(() => jobs.stop());
+  await warnOfMissingFiles();
   logger.info({ address, publicUrl: config.publicUrl.href }, 'serving');
+
+  async function warnOfMissingFiles(): Promise<void> {
+    for (const { message, hint } of await findMissingFiles(current.catalogue, options.env))
+      logger.warn({ hint }, message);
+  }
 
   return {
     address,
     async reload() {
       const next = await loadNext(config, logger);
       metrics.reloads.inc({ outcome: next ? 'taken' : 'refused' });
+      if (next) {
+        await parts.prepare(next);
+        current = next;
+      }
       if (config.tls) {
-        await takeTls(app.server as unknown as import('node:tls').Server, config, logger);
+        await takeTls(app.server as unknown as Server, config, current.catalogue, logger);
       }
       if (!next) return;
-      current = next;
       await parts.reloaded();
+      await warnOfMissingFiles();
       await store.write(async (tx) => {
         await log.record(tx, {
           event: 'rules.reloaded',
@@ -205,27 +220,6 @@ async function loadNext(config: BrokerConfig, logger: Logger): Promise<Rules | u
     logger.error({ err: error }, 'the new catalogue or policy cannot be read: the old ones stay in force');
   }
   return undefined;
-}
-
-/** Files that make no pair, as in the middle of a rotation, leave the old one in force: no SIGHUP ends what serves. */
-async function takeTls(
-  server: import('node:tls').Server,
-  config: BrokerConfig,
-  logger: Logger,
-): Promise<void> {
-  try {
-    server.setSecureContext({ ...(await readTls(config)), minVersion: 'TLSv1.2' });
-  } catch (error) {
-    logger.error({ err: error }, 'the new TLS key cannot be used: the old one stays in force');
-  }
-}
-
-async function readTls(config: BrokerConfig): Promise<{ key: string; cert: string }> {
-  const [key, cert] = await Promise.all([
-    readSecretFile(join(config.keysDirectory, 'tls.key')),
-    readFile(join(config.keysDirectory, 'tls.crt'), 'utf8'),
-  ]);
-  return { key, cert };
 }
 
 function digests(rules: Rules, version: string) {

@@ -25,7 +25,7 @@ import type { Outside } from './outside.ts';
 import { createPolling } from './polling.ts';
 import { createRequests } from './requests.ts';
 import { createReviews } from './reviews.ts';
-import type { CurrentRules } from './rules.ts';
+import type { CurrentRules, Rules } from './rules.ts';
 import { createSettlements } from './settlements.ts';
 import { createShiftWatch } from './shift-watch.ts';
 import { createStages } from './stages.ts';
@@ -35,13 +35,19 @@ export interface Composed {
   lanes: readonly Lane[];
   /** Sees that the standing timers are there: at start, and after each reload. */
   schedule(tx: Tx): Promise<void>;
+  /** Before rules come into force: what is known of shifts, for their catalogue. */
+  prepare(rules: Rules): Promise<void>;
   start(): Promise<void>;
-  /** After a reload: what is known of shifts, for the new catalogue. */
+  /** After rules came into force: what only the old ones named is closed. */
   reloaded(): Promise<void>;
   stop(): Promise<void>;
 }
 
 const HOUR_MS = 3_600_000;
+
+function lane(atOnce: number, handlers: Lane['handlers']): Lane {
+  return { handlers, atOnce };
+}
 
 /** Has the automatic grants looked at as soon as can be. */
 async function watchShifts(tx: Tx): Promise<void> {
@@ -60,7 +66,7 @@ export function compose(deps: {
 }): Composed {
   const { store, rules, log, issuers, outside, logger } = deps;
   const changes = createChanges();
-  const metrics = createMetrics(store);
+  const metrics = createMetrics(store, rules);
   const endings = createEndings(store, issuers, log);
   const outbox = createOutbox(store, rules, outside.channelOf);
   const reviews = createReviews(rules, log, outbox);
@@ -73,17 +79,14 @@ export function compose(deps: {
   const feed = createIncidentFeed(rules, log, consequences);
   const incidents: Incidents = createIncidents(rules, log, consequences);
   const onError = (error: unknown) => logger.error({ err: error }, 'looking for news failed');
-  const watch = createShiftWatch(store, rules, onError);
+  // A changed shift may be the start of one.
+  const watch = createShiftWatch(store, rules, { onError, onNew: () => store.write(watchShifts) });
   const polling = createPolling(store, rules, feed, {
     readersOf: outside.readersOf,
     logger,
-    onShifts: async () => {
-      // A changed shift may be the start of one.
-      if (await watch.refresh()) await store.write(watchShifts);
-    },
     random: Math.random,
   });
-  const deliveries = createDeliveries(store, rules, feed, polling, outside.webhookOf);
+  const deliveries = createDeliveries(store, rules, feed, polling, { webhookOf: outside.webhookOf, logger });
   const events = createEventHub(store, changes, onError);
 
   return {
@@ -104,9 +107,8 @@ export function compose(deps: {
       metrics,
     },
     lanes: [
-      {
+      lane(8, {
         'end-grant': (id) => lifetimes.grantTimer(id),
-        credential: (id, signal) => endings.credentialTimer(id, signal),
         'expire-request': async (id) => {
           await store.write((tx) => requests.expire(tx, id));
           return undefined;
@@ -119,9 +121,11 @@ export function compose(deps: {
           await store.write((tx) => tx.sweepRevocations(list, nowMs - HOUR_MS));
           return nowMs + HOUR_MS;
         },
-      },
-      { notice: (id, signal) => outbox.deliver(id, signal) },
-      { poll: (subject, signal) => polling.poll(subject, signal) },
+      }),
+      lane(8, { credential: (id, signal) => endings.credentialTimer(id, signal) }),
+      lane(4, { notice: (id, signal) => outbox.deliver(id, signal) }),
+      // Only asks: a broker that stops does not wait for the answer.
+      { ...lane(4, { poll: (subject, signal) => polling.poll(subject, signal) }), isCutAtStop: true },
     ],
     async schedule(tx) {
       const dueAt = await tx.now();
@@ -129,15 +133,15 @@ export function compose(deps: {
       await watchShifts(tx);
       await polling.schedule(tx);
     },
+    async prepare(next) {
+      await watch.fill(next);
+    },
     async start() {
-      await watch.refresh();
+      await watch.fill(rules());
       watch.start();
-      events.start();
+      await events.start();
     },
-    async reloaded() {
-      await outside.keepCurrent();
-      await watch.refresh();
-    },
+    reloaded: () => outside.keepCurrent(),
     async stop() {
       changes.close();
       watch.stop();

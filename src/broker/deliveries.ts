@@ -1,8 +1,10 @@
 /** Webhook deliveries: verified and stored within the sender's limit, worked on after. */
+import type { Logger } from 'pino';
 import type { Source } from '../catalogue/types.ts';
 import type { Json } from '../protocol/canonical-json.ts';
+import { isAppError } from '../protocol/errors.ts';
 import { createId } from '../protocol/ids.ts';
-import type { OutsideIncident, RawDelivery, WebhookProfile } from '../sources/incident.ts';
+import type { Delivery, OutsideIncident, RawDelivery, WebhookProfile } from '../sources/incident.ts';
 import type { Store } from '../store/store.ts';
 import { AuthenticationError } from './authenticate.ts';
 import type { IncidentFeed } from './incident-feed.ts';
@@ -10,7 +12,10 @@ import type { Polling } from './polling.ts';
 import type { CurrentRules } from './rules.ts';
 
 export interface Deliveries {
-  /** Throws the uniform refusal for a source that nobody named, and for what is not genuine. Answers whether it is new. */
+  /**
+   * Throws the uniform refusal for a source that nobody named, for what is not genuine, and for what cannot be told from it.
+   * Answers whether it is new.
+   */
   accept(sourceId: string, raw: RawDelivery): Promise<boolean>;
   /** The timer of one delivery. */
   work(id: string): Promise<undefined>;
@@ -21,16 +26,28 @@ export function createDeliveries(
   rules: CurrentRules,
   feed: IncidentFeed,
   polling: Polling,
-  profileOf: (source: Source) => Promise<WebhookProfile | undefined>,
+  deps: { webhookOf: (source: Source) => Promise<WebhookProfile | undefined>; logger: Logger },
 ): Deliveries {
+  async function readGenuine(source: Source, raw: RawDelivery, nowMs: number): Promise<Delivery> {
+    try {
+      const profile = await deps.webhookOf(source);
+      if (!profile) throw new AuthenticationError('no such webhook');
+      profile.verify(raw, nowMs);
+      return profile.parse(raw, nowMs);
+    } catch (error) {
+      if (error instanceof AuthenticationError) throw error;
+      // Only the log learns which it was, and what would mend it.
+      deps.logger.warn({ err: error, source: source.id }, 'a webhook delivery was refused');
+      throw new AuthenticationError(reasonOf(error), error);
+    }
+  }
+
   return {
     async accept(sourceId, raw) {
       const source = rules().catalogue.sources.get(sourceId);
-      const profile = source && (await profileOf(source));
-      if (!source || !profile) throw new AuthenticationError('no such webhook');
+      if (!source) throw new AuthenticationError('no such webhook');
       const nowMs = await store.now();
-      profile.verify(raw, nowMs);
-      const delivery = profile.parse(raw, nowMs);
+      const delivery = await readGenuine(source, raw, nowMs);
       return store.write(async (tx) => {
         const id = createId('dlv', nowMs);
         const isNew = await tx.insertDelivery({
@@ -65,4 +82,10 @@ export function createDeliveries(
       return undefined;
     },
   };
+}
+
+/** A few words: a metric counts them. */
+function reasonOf(error: unknown): string {
+  if (isAppError(error, 'unauthenticated')) return 'forged delivery';
+  return isAppError(error, 'invalid_request') ? 'malformed delivery' : 'delivery not verifiable';
 }

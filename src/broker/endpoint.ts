@@ -5,6 +5,7 @@
  */
 import type { Static, TSchema } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyRequest, FastifySchema } from 'fastify';
+import type { Logger } from 'pino';
 import { AppError } from '../protocol/errors.ts';
 import { envelope } from '../protocol/messages.ts';
 import { parseStrictJson } from '../protocol/strict-json.ts';
@@ -13,6 +14,7 @@ import type { ReadTx, Store, Tx } from '../store/store.ts';
 import type { AuditLog, Provable } from './audit-log.ts';
 import { type Authenticated, AuthenticationError, createAuthenticator } from './authenticate.ts';
 import type { Caller } from './caller.ts';
+import type { StreamLimits } from './event-stream.ts';
 import { fingerprintOf, idempotencyKeyOf, incoming, type Place, placeOf, seenSizeOf } from './incoming.ts';
 import type { CurrentRules } from './rules.ts';
 
@@ -40,6 +42,8 @@ export interface EndpointDeps {
   rules: CurrentRules;
   log: AuditLog;
   authority: string;
+  logger: Logger;
+  streamLimits: StreamLimits;
   /** After each committed change: wakes waiters and the job loop. */
   onChange: () => void;
 }

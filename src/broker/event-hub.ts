@@ -15,7 +15,8 @@ export interface EventHub {
   since(position: number): Promise<readonly EventView[] | undefined>;
   /** The position that the next entry will have. */
   head(): Promise<number>;
-  start(): void;
+  /** Before anybody listens. */
+  start(): Promise<void>;
   /** Resolves when nothing is under way any more, once `changes` are closed. */
   stop(): Promise<void>;
 }
@@ -34,7 +35,6 @@ export function createEventHub(store: Store, changes: Changes, onError: (error: 
   const page = (from: number) => store.read((tx) => tx.auditEntries(from, PAGE));
 
   async function run(): Promise<void> {
-    next = await head();
     while (!changes.closed.aborted) {
       const fresh = await changes.wait(lookForMore, IDLE_MS).catch(async (error: unknown) => {
         onError(error);
@@ -75,8 +75,9 @@ export function createEventHub(store: Store, changes: Changes, onError: (error: 
       return events;
     },
     head,
-    start() {
-      running = run().catch(onError);
+    async start() {
+      next = await head();
+      running = run();
     },
     async stop() {
       await running;

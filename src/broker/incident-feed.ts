@@ -24,6 +24,8 @@ export interface IncidentConsequences {
 export interface IncidentFeed {
   /** `confirmed`: the system's API says it, not a delivery. Answers, in words, what became of it. */
   take(tx: Tx, source: Source, word: OutsideIncident, confirmed: boolean): Promise<string>;
+  /** The system's API does not know it: what a delivery said of it was not so, or it was deleted. Over, and as it was otherwise. */
+  forget(tx: Tx, source: Source, externalId: string): Promise<void>;
 }
 
 export function createIncidentFeed(
@@ -124,6 +126,24 @@ export function createIncidentFeed(
       const known = await tx.incidentByExternalId(source.id, word.externalId);
       const held = known && (await tx.lockIncident(known.id));
       return held ? update(tx, held, source, word, confirmed) : insert(tx, source, word, confirmed);
+    },
+
+    async forget(tx, source, externalId) {
+      await tx.lockTarget(source.id, 'incident', externalId);
+      const known = await tx.incidentByExternalId(source.id, externalId);
+      const held = known && (await tx.lockIncident(known.id));
+      if (held?.state !== 'open') return;
+      const nowMs = await tx.now();
+      const change = {
+        state: 'resolved' as const,
+        resolvedAt: nowMs,
+        resolvedBy: source.id,
+        changedAt: nowMs,
+      };
+      await tx.updateIncident(held.id, change);
+      const after = { ...held, ...change };
+      await record(tx, after, 'incident.resolved');
+      await consequences.resolved(tx, after);
     },
   };
 }

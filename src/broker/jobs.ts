@@ -9,8 +9,14 @@ import type { Store } from '../store/store.ts';
 
 export type Handler = (subject: string, signal: AbortSignal) => Promise<number | undefined>;
 
-/** Handlers by the kind of job. */
-export type Lane = Readonly<Record<string, Handler>>;
+/** Kinds of work that wait for the same things, and how many jobs of them run at once. */
+export interface Lane {
+  /** By the kind of job. */
+  readonly handlers: Readonly<Record<string, Handler>>;
+  readonly atOnce: number;
+  /** It only asks: a broker that stops does not wait for the answer. */
+  readonly isCutAtStop?: boolean;
+}
 
 export interface Jobs {
   start(): void;
@@ -26,7 +32,6 @@ const HANDLER_MS = 20_000;
 const LOOK_MS = 500;
 /** Changes come in bursts: looking after each of them would cost more than it finds. */
 const GAP_MS = 20;
-const AT_ONCE = 8;
 const BACKOFF_MS = [1000, 2000, 5000, 10_000, 30_000, 60_000, 300_000];
 
 export function createJobs(
@@ -35,24 +40,27 @@ export function createJobs(
   options: { logger: Logger; onDone: () => void },
 ): Jobs {
   const { logger, onDone } = options;
-  const all = lanes.map((handlers) => ({
-    handlers,
-    kinds: Object.keys(handlers),
+  const all = lanes.map((lane) => ({
+    ...lane,
+    kinds: Object.keys(lane.handlers),
     running: new Set<Promise<void>>(),
   }));
   // In a row, by job. `attempts` would not do: a timer that was put off by each renewal has counted those too.
   const failures = new Map<string, number>();
+  const stopping = new AbortController();
   let stopped = true;
   let looking: Promise<void> | undefined;
   let again = false;
   let nextLookAt = 0;
   let timer: NodeJS.Timeout | undefined;
 
-  async function run(job: JobRow, handlers: Lane): Promise<void> {
+  async function run(job: JobRow, { handlers, isCutAtStop }: Lane): Promise<void> {
     try {
       const handler = handlers[job.kind];
       if (!handler) throw new Error(`no handler for jobs of kind ${job.kind}`);
-      const next = await handler(job.subject, AbortSignal.timeout(HANDLER_MS));
+      const late = AbortSignal.timeout(HANDLER_MS);
+      const signal = isCutAtStop ? AbortSignal.any([late, stopping.signal]) : late;
+      const next = await handler(job.subject, signal);
       // What it did is done; that the job is finished nobody waits for.
       onDone();
       await store.write((tx) =>
@@ -77,24 +85,28 @@ export function createJobs(
   }
 
   async function look(): Promise<void> {
-    const open = all.filter(({ running }) => running.size < AT_ONCE);
+    const open = all.filter(({ running, atOnce }) => running.size < atOnce);
     if (open.length === 0) return;
     // Looked at by reading first: most looks find nothing, and taking needs the one writer.
     const nowMs = await store.now();
-    const next = await store.read((tx) =>
-      tx.nextJobAt(
-        nowMs,
-        open.flatMap(({ kinds }) => kinds),
-      ),
-    );
+    const kinds = open.flatMap((lane) => lane.kinds);
+    const next = await store.read((tx) => tx.nextJobAt(nowMs, kinds));
     if (next === undefined || next > nowMs) return;
+    const taken = await store.write(async (tx) => {
+      const takenAt = await tx.now();
+      const found = [];
+      for (const lane of open) {
+        const free = lane.atOnce - lane.running.size;
+        found.push({ lane, due: await tx.takeJobs(takenAt, LEASE_MS, free, lane.kinds) });
+      }
+      return found;
+    });
     // Where something was due there may be more than could be taken.
     nextLookAt = 0;
-    for (const { handlers, kinds, running } of open) {
-      const free = AT_ONCE - running.size;
-      const due = await store.write(async (tx) => tx.takeJobs(await tx.now(), LEASE_MS, free, kinds));
+    for (const { lane, due } of taken) {
+      const { running } = lane;
       for (const job of due) {
-        const work = run(job, handlers).finally(() => {
+        const work = run(job, lane).finally(() => {
           running.delete(work);
           if (!stopped) kick();
         });
@@ -146,6 +158,7 @@ export function createJobs(
       stopped = true;
       clearTimeout(timer);
       await looking;
+      stopping.abort();
       await Promise.allSettled(all.flatMap(({ running }) => [...running]));
     },
   };

@@ -1,6 +1,7 @@
 /** What one listener has not taken yet. */
 export interface Mailbox<T> {
   put(items: readonly T[]): void;
+  isEmpty(): boolean;
   /** All that is there, as soon as something is; nothing after `timeoutMs` or when `signal` fires. */
   take(timeoutMs: number, signal: AbortSignal): Promise<readonly T[]>;
 }
@@ -16,8 +17,9 @@ export function createMailbox<T>(): Mailbox<T> {
   return {
     put(more) {
       items.push(...more);
-      wake?.();
+      if (more.length > 0) wake?.();
     },
+    isEmpty: () => items.length === 0,
     take(timeoutMs, signal) {
       if (items.length > 0 || signal.aborted) return Promise.resolve(empty());
       return new Promise((resolve) => {

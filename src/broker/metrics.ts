@@ -1,5 +1,7 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Store } from '../store/store.ts';
+import { askedFor } from './poll-subjects.ts';
+import type { CurrentRules } from './rules.ts';
 
 /** What an operator watches (`/metrics`, Prometheus text). */
 export interface Metrics {
@@ -13,7 +15,7 @@ export interface Metrics {
   deliveries: Counter<'source' | 'outcome'>;
 }
 
-export function createMetrics(store: Store): Metrics {
+export function createMetrics(store: Store, rules: CurrentRules): Metrics {
   const registry = new Registry();
   const registers = [registry];
   new Gauge({
@@ -41,14 +43,16 @@ export function createMetrics(store: Store): Metrics {
   });
   new Gauge({
     name: 'oncall_source_age_seconds',
-    help: 'How long ago an outside system last answered, by what it was asked for',
+    help: 'How long ago an outside system last gave a good answer, by what it was asked for; +Inf: never',
     labelNames: ['source', 'subject'],
     registers,
     async collect() {
       this.reset();
       const now = await store.now();
-      for (const { source, subject, succeededAt } of await store.read((tx) => tx.polls())) {
-        this.set({ source, subject }, succeededAt === null ? Number.NaN : (now - succeededAt) / 1000);
+      const polls = await store.read((tx) => tx.polls());
+      for (const { source, subject, succeededAt } of polls.filter(askedFor(rules().catalogue))) {
+        const at = succeededAt ?? Number.NEGATIVE_INFINITY;
+        this.set({ source, subject }, Math.max(0, now - at) / 1000);
       }
     },
   });

@@ -2,7 +2,6 @@
 import { isIP } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import fastify, { type FastifyInstance, type FastifyRequest, type RouteOptions } from 'fastify';
-import type { Logger } from 'pino';
 import { AppError, isAppError } from '../protocol/errors.ts';
 import { identityStatement } from '../protocol/identity.ts';
 import { createId } from '../protocol/ids.ts';
@@ -19,6 +18,7 @@ import type { Modules } from './modules.ts';
 import { openApiOf } from './openapi.ts';
 import { nonceOf, refusalReply, signTime, statusOf, toAppError } from './refusal.ts';
 import { registerRoutes } from './routes.ts';
+import { type ServedKey, tlsOptions } from './server-tls.ts';
 import { viewDevice } from './views.ts';
 
 /** Our largest message is a few kilobytes. */
@@ -30,19 +30,16 @@ const TIMEOUTS = { headersTimeout: 10_000, requestTimeout: 15_000, connectionsCh
 export interface ServerDeps extends Omit<EndpointDeps, 'app'> {
   config: BrokerConfig;
   keys: BrokerKeys;
-  tls: { key: string; cert: string } | undefined;
+  tls: ServedKey | undefined;
   version: string;
-  logger: Logger;
   /** The signed revocation list for hosts: the list itself and its signature document. */
   krl: () => Promise<{ krl: Uint8Array; signature: string }>;
 }
 
 export function createServer(deps: ServerDeps, modules: Modules): FastifyInstance {
-  const { config, keys, store, logger, tls } = deps;
+  const { config, keys, store, rules, logger, tls } = deps;
   const app = fastify({
-    ...(tls
-      ? { https: { key: tls.key, cert: tls.cert, minVersion: 'TLSv1.2' as const, ...TIMEOUTS } }
-      : { http: TIMEOUTS }),
+    ...(tls ? { https: { ...tlsOptions(tls, rules().catalogue), ...TIMEOUTS } } : { http: TIMEOUTS }),
     bodyLimit: BODY_LIMIT,
     requestTimeout: TIMEOUTS.requestTimeout,
     keepAliveTimeout: 65_000,

@@ -102,6 +102,24 @@ describe('a device', () => {
   });
 });
 
+describe('deliveries', () => {
+  it('are their address’s to answer for, and a flood of them takes nothing from anybody else', async () => {
+    const installation = await serve(TRUSTED);
+    const ana = await enrolled(installation, 'ana');
+    const codes: number[] = [];
+    for (let number = 0; number < 4 * BURST; number++) {
+      const headers = { 'content-type': 'application/json', 'x-forwarded-for': '203.0.113.9' };
+      const sent = { method: 'POST', headers, body: '{}' };
+      codes.push((await fetch(`${installation.url}/v1/webhooks/any`, sent)).status);
+    }
+    expect(codes[0]).toBe(401);
+    expect(codes).toContain(429);
+    const asked = await ana.prepare('GET', '/v1/me', undefined);
+    asked.headers['x-forwarded-for'] = '203.0.113.10';
+    expect((await send(asked)).status).toBe(200);
+  });
+});
+
 describe('guesses at an invitation’s code', () => {
   async function guesses(installation: Installation, forwardedFor: (number: number) => string) {
     const good = await installation.invite('ben');
