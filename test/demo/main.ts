@@ -51,8 +51,13 @@ function tellWhatIsLeft({ directory }: Broker): void {
   setInterval(() => undefined, 60_000);
 }
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => void endAll().finally(() => process.exit(130)));
+let isEnding = false;
+// A second signal, as of a terminal that closes after Ctrl-C, must not leave behind what the first one is ending.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    if (!isEnding) void endAll().finally(() => process.exit(130));
+    isEnding = true;
+  });
 }
 main().catch(async (error: Error) => {
   process.stderr.write(`${error.stack ?? error.message}\n`);
