@@ -31,6 +31,10 @@ const MODULES: Readonly<Record<string, readonly string[]>> = {
 /** Where the broker's commands are, which alone reach the broker, and only by dynamic import (or for types). */
 const BROKER_COMMANDS = /^cli\/commands\/broker[-./]/;
 
+/** Parts of the broker that stand on the rest of it: whoever puts it together may know them, and nobody else. */
+const UPPER_FLOORS = ['broker/http', 'broker/incidents'];
+const COMPOSITION = ['broker/broker.ts', 'broker/compose.ts', 'broker/modules.ts'];
+
 /** Where each third-party package may be imported; one that is not here has no place yet. */
 const PACKAGES: Readonly<Record<string, RegExp>> = {
   commander: /^cli\//,
@@ -91,6 +95,8 @@ function findImportFaults(file: string, source: string): string[] {
     if (!from.startsWith('.')) return PACKAGES[packageOf(from)]?.test(file) ? [] : [fault];
     const target = posix.normalize(posix.join(posix.dirname(file), from));
     const folder = folderOf(target);
+    const floor = UPPER_FLOORS.find((upper) => target.startsWith(`${upper}/`));
+    if (floor && !file.startsWith(`${floor}/`) && !COMPOSITION.includes(file)) return [fault];
     if (folder === home || MODULES[home]?.includes(folder)) return [];
     if (folder === 'broker' && BROKER_COMMANDS.test(file) && kind !== 'static') return [];
     return [fault];
@@ -182,6 +188,8 @@ describe('the reader of imports', () => {
     ['policy/x.ts', "import { parse } from 'yaml';"],
     ['policy/x.ts', "import left from 'left-pad';"],
     ['client/x.ts', "import process from 'node:process';"],
+    ['broker/grants.ts', "import { registerRoutes } from './http/routes.ts';"],
+    ['broker/http/routes.ts', "import { createPolling } from '../incidents/polling.ts';"],
   ])('finds the fault of %s: %s', (file, source) => {
     expect(findImportFaults(file, source)).toHaveLength(1);
   });

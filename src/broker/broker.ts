@@ -10,7 +10,9 @@ import type { Store } from '../store/store.ts';
 import { BROKER, createAuditLog } from './audit-log.ts';
 import { compose } from './compose.ts';
 import type { BrokerConfig } from './config.ts';
-import { STREAM_LIMITS, type StreamLimits } from './event-stream.ts';
+import { STREAM_LIMITS, type StreamLimits } from './http/event-stream.ts';
+import { createServer } from './http/server.ts';
+import { readTls, takeTls } from './http/server-tls.ts';
 import { createSecretReader, formatFinding, loadConfig, loadRules, requireRules } from './installation.ts';
 import { createBrokerIssuers, createKrlSource } from './issuers.ts';
 import { createJobs } from './jobs.ts';
@@ -20,8 +22,6 @@ import { findMissingFiles } from './missing-files.ts';
 import { createOutside } from './outside.ts';
 import { endWhatLeft } from './reload.ts';
 import type { Rules } from './rules.ts';
-import { createServer } from './server.ts';
-import { readTls, takeTls } from './server-tls.ts';
 import { openStore } from './stores.ts';
 
 export interface RunningBroker {

@@ -7,7 +7,6 @@ import type { Catalogue, Resource } from '../catalogue/types.ts';
 import type { Fact, Facts, IncidentFact, ShiftFact } from '../policy/policy.ts';
 import type { FactView } from '../protocol/messages.ts';
 import type { DeviceRow, IncidentRow } from '../store/rows.ts';
-import { strangerOf } from './incident-feed.ts';
 import type { Rules } from './rules.ts';
 import type { ShiftBook } from './shift-book.ts';
 
@@ -149,6 +148,11 @@ function incidentFact(catalogue: Catalogue, { incident, user, resource }: FactSu
     },
     incident.source,
   );
+}
+
+/** Somebody whom nobody in the catalogue is mapped to: it may be anybody who is not mapped at this source. */
+export function strangerOf(source: string, outside: string): string {
+  return `${source}/${outside}`;
 }
 
 /** Declared or reopened it; or a stranger did, at a source where this person is not mapped and so may be that stranger. */

@@ -1,11 +1,11 @@
 import type { Approvals } from './approvals.ts';
 import type { Changes } from './changes.ts';
 import type { Credentials } from './credentials.ts';
-import type { Deliveries } from './deliveries.ts';
 import type { Devices } from './devices.ts';
 import type { Endings } from './endings.ts';
 import type { EventHub } from './event-hub.ts';
-import type { Incidents } from './incidents.ts';
+import type { Deliveries } from './incidents/deliveries.ts';
+import type { Incidents } from './incidents/incidents.ts';
 import type { Metrics } from './metrics.ts';
 import type { Outbox } from './outbox.ts';
 import type { Requests } from './requests.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { beforeAll, expect, it } from 'vitest';
 import type { AuditLog } from '../../src/broker/audit-log.ts';
-import { createIncidentFeed, type IncidentFeed } from '../../src/broker/incident-feed.ts';
+import { createIncidentFeed, type IncidentFeed } from '../../src/broker/incidents/incident-feed.ts';
 import type { Rules } from '../../src/broker/rules.ts';
 import type { OutsideIncident } from '../../src/sources/incident.ts';
 import { openSqliteStore } from '../../src/store/sqlite.ts';

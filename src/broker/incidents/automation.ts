@@ -4,21 +4,21 @@
  * credential. Each (rule, person, shift, incident) opens once, on however many brokers.
  */
 import { createHash } from 'node:crypto';
-import type { AutomationRule } from '../catalogue/types.ts';
-import { createId } from '../protocol/ids.ts';
-import { formatTarget } from '../protocol/names.ts';
-import type { Shift } from '../sources/shift.ts';
-import type { IncidentRow, RequestRow } from '../store/rows.ts';
-import type { ReadTx, Store, Tx } from '../store/store.ts';
-import { type AuditLog, BROKER } from './audit-log.ts';
-import { alertRulesFor } from './bundles.ts';
-import { type Asked, decide, overallEffect, recordDecision } from './decisions.ts';
-import { openGrants } from './grants.ts';
-import type { Outbox } from './outbox.ts';
-import { hasOverdueReview } from './reviews.ts';
-import { type CurrentRules, resolveTarget } from './rules.ts';
-import { standInDevice } from './stand-in.ts';
-import { readyUntil } from './windows.ts';
+import type { AutomationRule } from '../../catalogue/types.ts';
+import { createId } from '../../protocol/ids.ts';
+import { formatTarget } from '../../protocol/names.ts';
+import type { Shift } from '../../sources/shift.ts';
+import type { IncidentRow, RequestRow } from '../../store/rows.ts';
+import type { ReadTx, Store, Tx } from '../../store/store.ts';
+import { type AuditLog, BROKER } from '../audit-log.ts';
+import { alertRulesFor } from '../bundles.ts';
+import { type Asked, decide, overallEffect, recordDecision } from '../decisions.ts';
+import { openGrants } from '../grants.ts';
+import type { Outbox } from '../outbox.ts';
+import { hasOverdueReview } from '../reviews.ts';
+import { type CurrentRules, resolveTarget } from '../rules.ts';
+import { standInDevice } from '../stand-in.ts';
+import { readyUntil } from '../windows.ts';
 
 export interface Automation {
   /** In the transaction of the incident's opening, reopening or change. */

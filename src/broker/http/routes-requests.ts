@@ -1,14 +1,14 @@
 /** Asking, waiting, answering, explaining. */
 import { Type } from '@sinclair/typebox';
-import { AppError } from '../protocol/errors.ts';
-import * as m from '../protocol/messages.ts';
-import type { RequestRow } from '../store/rows.ts';
-import type { ReadTx } from '../store/store.ts';
-import type { Caller } from './caller.ts';
-import { explain } from './explanations.ts';
+import { AppError } from '../../protocol/errors.ts';
+import * as m from '../../protocol/messages.ts';
+import type { RequestRow } from '../../store/rows.ts';
+import type { ReadTx } from '../../store/store.ts';
+import type { Caller } from '../caller.ts';
+import { explain } from '../explanations.ts';
+import { concerns } from '../stage-progress.ts';
+import { viewRequest } from '../views.ts';
 import { Empty, LIST, type RouteContext } from './route-context.ts';
-import { concerns } from './stage-progress.ts';
-import { viewRequest } from './views.ts';
 
 const MAX_WAIT_SECONDS = 30;
 

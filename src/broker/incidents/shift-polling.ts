@@ -1,13 +1,13 @@
 /** Reads the feeds of shifts of one source, and keeps what they say as dated snapshots. */
 import type { Logger } from 'pino';
-import type { Source } from '../catalogue/types.ts';
-import type { Json } from '../protocol/canonical-json.ts';
-import type { FetchedShifts, OutsideShift, ShiftFeedReader, Validators } from '../sources/shift.ts';
-import type { PollRow } from '../store/rows.ts';
-import type { Store } from '../store/store.ts';
+import type { Source } from '../../catalogue/types.ts';
+import type { Json } from '../../protocol/canonical-json.ts';
+import type { FetchedShifts, OutsideShift, ShiftFeedReader, Validators } from '../../sources/shift.ts';
+import type { PollRow } from '../../store/rows.ts';
+import type { Store } from '../../store/store.ts';
+import { type DueFeed, shiftSubject } from '../poll-subjects.ts';
 import { mapLimited } from './map-limited.ts';
 import { type Asked, pollsOf, recordFailure, WENT_WELL } from './poll-record.ts';
-import { type DueFeed, shiftSubject } from './poll-subjects.ts';
 
 const DAY_MS = 86_400_000;
 const SPAN = { beforeMs: DAY_MS, afterMs: 14 * DAY_MS };

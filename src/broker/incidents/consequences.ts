@@ -1,9 +1,9 @@
 /** What an incident's life means for access: one place, whoever says that it has changed. */
-import type { Tx } from '../store/store.ts';
+import type { Tx } from '../../store/store.ts';
+import type { Lifetimes } from '../lifetimes.ts';
+import type { Requests } from '../requests.ts';
 import type { Automation } from './automation.ts';
 import type { IncidentConsequences } from './incident-feed.ts';
-import type { Lifetimes } from './lifetimes.ts';
-import type { Requests } from './requests.ts';
 
 export function createConsequences(deps: {
   automation: Automation;

@@ -1,13 +1,12 @@
 /** Who I am, my devices, the catalogue, incidents. */
 import { Type } from '@sinclair/typebox';
-import { AppError } from '../protocol/errors.ts';
-import * as m from '../protocol/messages.ts';
-import type { ReadTx } from '../store/store.ts';
-import { actorOf } from './caller.ts';
-import { findIncident } from './incident-refs.ts';
-import { requirePermission } from './permissions.ts';
-import { viewReview } from './reviews.ts';
-import { Empty, LIST, type RouteContext } from './route-context.ts';
+import { AppError } from '../../protocol/errors.ts';
+import * as m from '../../protocol/messages.ts';
+import type { ReadTx } from '../../store/store.ts';
+import { actorOf } from '../caller.ts';
+import { findIncident } from '../incident-refs.ts';
+import { requirePermission } from '../permissions.ts';
+import { viewReview } from '../reviews.ts';
 import {
   viewBundles,
   viewDevice,
@@ -16,8 +15,9 @@ import {
   viewMe,
   viewRequest,
   viewResources,
-} from './views.ts';
-import { warningsFor } from './warnings.ts';
+} from '../views.ts';
+import { warningsFor } from '../warnings.ts';
+import { Empty, LIST, type RouteContext } from './route-context.ts';
 
 /** An invitation for one's own next device. */
 const OWN_DEVICE_SECONDS = 600;

@@ -1,15 +1,15 @@
 /** Webhook deliveries: verified and stored within the sender's limit, worked on after. */
 import type { Logger } from 'pino';
-import type { Source } from '../catalogue/types.ts';
-import type { Json } from '../protocol/canonical-json.ts';
-import { isAppError } from '../protocol/errors.ts';
-import { createId } from '../protocol/ids.ts';
-import type { Delivery, OutsideIncident, RawDelivery, WebhookProfile } from '../sources/incident.ts';
-import type { Store } from '../store/store.ts';
-import { AuthenticationError } from './authenticate.ts';
+import type { Source } from '../../catalogue/types.ts';
+import type { Json } from '../../protocol/canonical-json.ts';
+import { isAppError } from '../../protocol/errors.ts';
+import { createId } from '../../protocol/ids.ts';
+import type { Delivery, OutsideIncident, RawDelivery, WebhookProfile } from '../../sources/incident.ts';
+import type { Store } from '../../store/store.ts';
+import { AuthenticationError } from '../authenticate.ts';
+import type { CurrentRules } from '../rules.ts';
 import type { IncidentFeed } from './incident-feed.ts';
 import type { Polling } from './polling.ts';
-import type { CurrentRules } from './rules.ts';
 
 export interface Deliveries {
   /**

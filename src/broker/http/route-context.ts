@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox';
+import type { Modules } from '../modules.ts';
 import type { createEndpoints, EndpointDeps } from './endpoint.ts';
-import type { Modules } from './modules.ts';
 
 /** What every group of routes is given. */
 export type RouteContext = EndpointDeps & Modules & ReturnType<typeof createEndpoints>;

@@ -1,5 +1,5 @@
 import type { FastifySchema, RouteOptions } from 'fastify';
-import { ErrorReply } from '../protocol/messages.ts';
+import { ErrorReply } from '../../protocol/messages.ts';
 
 /** OpenAPI 3.1 of the routes, made from the schemas that validate: what it says is what is enforced. */
 export function openApiOf(

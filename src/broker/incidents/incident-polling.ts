@@ -1,11 +1,11 @@
 /** Reads the incidents of one source: what a delivery missed, and whether what it said is so. */
 import type { Logger } from 'pino';
-import type { Source } from '../catalogue/types.ts';
-import type { IncidentReader, OutsideIncident } from '../sources/incident.ts';
-import type { Store } from '../store/store.ts';
+import type { Source } from '../../catalogue/types.ts';
+import type { IncidentReader, OutsideIncident } from '../../sources/incident.ts';
+import type { Store } from '../../store/store.ts';
+import { INCIDENTS } from '../poll-subjects.ts';
 import type { IncidentFeed } from './incident-feed.ts';
 import { type Asked, pollsOf, recordFailure, WENT_WELL } from './poll-record.ts';
-import { INCIDENTS } from './poll-subjects.ts';
 
 const DAY_MS = 86_400_000;
 /** Looking back further than the last answer: the vendor's clock is not ours. */

@@ -1,7 +1,7 @@
 /** Where outside systems deliver. Nobody signs these as a device does: each source has its own way to be genuine. */
 import type { TLSSocket } from 'node:tls';
 import { Type } from '@sinclair/typebox';
-import { AuthenticationError } from './authenticate.ts';
+import { AuthenticationError } from '../authenticate.ts';
 import { toAppError } from './refusal.ts';
 import type { RouteContext } from './route-context.ts';
 

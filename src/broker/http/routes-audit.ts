@@ -1,7 +1,7 @@
 /** The log, for those who may read it; its checkpoints, for everybody who is known. */
 import { Type } from '@sinclair/typebox';
-import * as m from '../protocol/messages.ts';
-import { requirePermission } from './permissions.ts';
+import * as m from '../../protocol/messages.ts';
+import { requirePermission } from '../permissions.ts';
 import type { RouteContext } from './route-context.ts';
 
 const MOST_ENTRIES = 500;

@@ -3,8 +3,8 @@
  * `id` is the position to go on from; a heartbeat has one too, so that a listener whom little concerns does not fall behind.
  */
 import type { ServerResponse } from 'node:http';
-import type { EventView } from '../protocol/messages.ts';
-import type { EventHub } from './event-hub.ts';
+import type { EventView } from '../../protocol/messages.ts';
+import type { EventHub } from '../event-hub.ts';
 import { createMailbox } from './mailbox.ts';
 
 export interface StreamLimits {

@@ -6,17 +6,17 @@
 import type { Static, TSchema } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyRequest, FastifySchema } from 'fastify';
 import type { Logger } from 'pino';
-import { AppError } from '../protocol/errors.ts';
-import { envelope } from '../protocol/messages.ts';
-import { parseStrictJson } from '../protocol/strict-json.ts';
-import type { AuditRow } from '../store/rows.ts';
-import type { ReadTx, Store, Tx } from '../store/store.ts';
-import type { AuditLog, Provable } from './audit-log.ts';
-import { type Authenticated, AuthenticationError, createAuthenticator } from './authenticate.ts';
-import type { Caller } from './caller.ts';
+import { AppError } from '../../protocol/errors.ts';
+import { envelope } from '../../protocol/messages.ts';
+import { parseStrictJson } from '../../protocol/strict-json.ts';
+import type { AuditRow } from '../../store/rows.ts';
+import type { ReadTx, Store, Tx } from '../../store/store.ts';
+import type { AuditLog, Provable } from '../audit-log.ts';
+import { type Authenticated, AuthenticationError, createAuthenticator } from '../authenticate.ts';
+import type { Caller } from '../caller.ts';
+import type { CurrentRules } from '../rules.ts';
 import type { StreamLimits } from './event-stream.ts';
 import { fingerprintOf, idempotencyKeyOf, incoming, type Place, placeOf, seenSizeOf } from './incoming.ts';
-import type { CurrentRules } from './rules.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {

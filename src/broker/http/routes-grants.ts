@@ -1,14 +1,14 @@
 /** What is held: credentials, longer windows, giving back, taking away. */
 import { Type } from '@sinclair/typebox';
-import { AppError, isAppError } from '../protocol/errors.ts';
-import * as m from '../protocol/messages.ts';
-import type { ReadTx } from '../store/store.ts';
-import { actorOf } from './caller.ts';
-import { extendGrant } from './extensions.ts';
-import { requirePermission } from './permissions.ts';
-import { grantsHitBy, revokeGrants } from './revocation.ts';
+import { AppError, isAppError } from '../../protocol/errors.ts';
+import * as m from '../../protocol/messages.ts';
+import type { ReadTx } from '../../store/store.ts';
+import { actorOf } from '../caller.ts';
+import { extendGrant } from '../extensions.ts';
+import { requirePermission } from '../permissions.ts';
+import { grantsHitBy, revokeGrants } from '../revocation.ts';
+import { viewGrant } from '../views.ts';
 import { Empty, LIST, type RouteContext } from './route-context.ts';
-import { viewGrant } from './views.ts';
 
 /** How long the end of access waits for the targets before it answers with what is proven so far. */
 const PROOF_WAIT_MS = 5000;

@@ -1,10 +1,10 @@
 /** What was opened past the usual yes, and how it is looked at afterwards. */
 import { Type } from '@sinclair/typebox';
-import { AppError } from '../protocol/errors.ts';
-import * as m from '../protocol/messages.ts';
-import type { ReadTx } from '../store/store.ts';
-import { requirePermission } from './permissions.ts';
-import { viewReview } from './reviews.ts';
+import { AppError } from '../../protocol/errors.ts';
+import * as m from '../../protocol/messages.ts';
+import type { ReadTx } from '../../store/store.ts';
+import { requirePermission } from '../permissions.ts';
+import { viewReview } from '../reviews.ts';
 import { LIST, type RouteContext } from './route-context.ts';
 
 export function registerReviewRoutes({ read, change, store, rules, reviews }: RouteContext): void {

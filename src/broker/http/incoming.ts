@@ -1,8 +1,8 @@
 /** What a signed request brings beside its body, as endpoints take it. */
 import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { AppError } from '../protocol/errors.ts';
-import type { IncomingRequest } from './authenticate.ts';
+import { AppError } from '../../protocol/errors.ts';
+import type { IncomingRequest } from '../authenticate.ts';
 
 export interface Place {
   params: Readonly<Record<string, string>>;

@@ -1,14 +1,14 @@
 /** Incidents that people declare, resolve and open again. (Paging systems bring theirs through incident-feed.ts.) */
-import { AppError } from '../protocol/errors.ts';
-import type { DeclareIncident } from '../protocol/messages.ts';
-import type { AuditRow, IncidentRow } from '../store/rows.ts';
-import type { Tx } from '../store/store.ts';
-import type { AuditLog } from './audit-log.ts';
-import { actorOf, type Caller } from './caller.ts';
-import { MANUAL } from './facts.ts';
+import { AppError } from '../../protocol/errors.ts';
+import type { DeclareIncident } from '../../protocol/messages.ts';
+import type { AuditRow, IncidentRow } from '../../store/rows.ts';
+import type { Tx } from '../../store/store.ts';
+import type { AuditLog } from '../audit-log.ts';
+import { actorOf, type Caller } from '../caller.ts';
+import { MANUAL } from '../facts.ts';
+import { findIncident } from '../incident-refs.ts';
+import type { CurrentRules } from '../rules.ts';
 import type { IncidentConsequences } from './incident-feed.ts';
-import { findIncident } from './incident-refs.ts';
-import type { CurrentRules } from './rules.ts';
 
 type Done = Promise<{ ref: string; audit: AuditRow }>;
 

@@ -3,7 +3,7 @@
  * again every 15 minutes, because the stream then ends and the client comes back; closed when its device is revoked.
  */
 import { Type } from '@sinclair/typebox';
-import { AppError } from '../protocol/errors.ts';
+import { AppError } from '../../protocol/errors.ts';
 import { streamEvents } from './event-stream.ts';
 import type { RouteContext } from './route-context.ts';
 

@@ -1,9 +1,9 @@
 /** What is kept of asking outside systems: when each answered last, and what went wrong since. */
 import type { Logger } from 'pino';
-import type { Source } from '../catalogue/types.ts';
-import { isAppError } from '../protocol/errors.ts';
-import type { PollRow } from '../store/rows.ts';
-import type { Store } from '../store/store.ts';
+import type { Source } from '../../catalogue/types.ts';
+import { isAppError } from '../../protocol/errors.ts';
+import type { PollRow } from '../../store/rows.ts';
+import type { Store } from '../../store/store.ts';
 
 /** How one asking went. */
 export interface Asked {

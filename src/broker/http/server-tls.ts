@@ -3,9 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Server } from 'node:tls';
 import type { Logger } from 'pino';
-import type { Catalogue } from '../catalogue/types.ts';
-import type { BrokerConfig } from './config.ts';
-import { readSecretFile } from './keys.ts';
+import type { Catalogue } from '../../catalogue/types.ts';
+import type { BrokerConfig } from '../config.ts';
+import { readSecretFile } from '../keys.ts';
 
 const MIN_VERSION = 'TLSv1.2' as const;
 

@@ -1,10 +1,10 @@
 /** Errors as replies: one shape for all, with the broker's time signed over the request's nonce. */
-import { AppError, type ErrorCode } from '../protocol/errors.ts';
-import type { ErrorReply, SignedTime } from '../protocol/messages.ts';
-import type { HeaderFields } from '../protocol/signature.ts';
-import { parseSignature } from '../protocol/signature.ts';
-import { formatInstant, timeStatement } from '../protocol/time.ts';
-import type { SigningKey } from './keys.ts';
+import { AppError, type ErrorCode } from '../../protocol/errors.ts';
+import type { ErrorReply, SignedTime } from '../../protocol/messages.ts';
+import type { HeaderFields } from '../../protocol/signature.ts';
+import { parseSignature } from '../../protocol/signature.ts';
+import { formatInstant, timeStatement } from '../../protocol/time.ts';
+import type { SigningKey } from '../keys.ts';
 
 const STATUS: Partial<Record<ErrorCode, number>> = {
   unauthenticated: 401,

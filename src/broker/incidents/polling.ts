@@ -3,15 +3,15 @@
  * they say is kept. One broker at a time asks (the job's lease); all of them read what was kept.
  */
 import type { Logger } from 'pino';
-import type { Source } from '../catalogue/types.ts';
-import { createId } from '../protocol/ids.ts';
-import type { Readers } from '../sources/readers.ts';
-import type { Store, Tx } from '../store/store.ts';
+import type { Source } from '../../catalogue/types.ts';
+import { createId } from '../../protocol/ids.ts';
+import type { Readers } from '../../sources/readers.ts';
+import type { Store, Tx } from '../../store/store.ts';
+import { feedsOf, hasIncidents, INCIDENTS } from '../poll-subjects.ts';
+import type { CurrentRules } from '../rules.ts';
 import type { IncidentFeed } from './incident-feed.ts';
 import { pollIncidents } from './incident-polling.ts';
 import { type Asked, WENT_WELL } from './poll-record.ts';
-import { feedsOf, hasIncidents, INCIDENTS } from './poll-subjects.ts';
-import type { CurrentRules } from './rules.ts';
 import { pollShifts } from './shift-polling.ts';
 
 export interface Polling {

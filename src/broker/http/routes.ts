@@ -1,6 +1,7 @@
 /** The signed HTTP interface: which message leads where. Shapes are in protocol/messages.ts, the work in its own modules. */
+
+import type { Modules } from '../modules.ts';
 import { createEndpoints, type EndpointDeps } from './endpoint.ts';
-import type { Modules } from './modules.ts';
 import type { RouteContext } from './route-context.ts';
 import { registerAuditRoutes } from './routes-audit.ts';
 import { registerEventRoutes } from './routes-events.ts';

@@ -2,14 +2,15 @@
  * What an outside system says about an incident, taken into our own state. Words arrive twice, late and out of order: each
  * carries the system's own time, an older one never undoes a newer one, and of two of one time the end wins.
  */
-import type { Source } from '../catalogue/types.ts';
-import { createId } from '../protocol/ids.ts';
-import { isName } from '../protocol/names.ts';
-import type { OutsideIncident } from '../sources/incident.ts';
-import type { IncidentRow } from '../store/rows.ts';
-import type { Tx } from '../store/store.ts';
-import { type AuditLog, BROKER } from './audit-log.ts';
-import type { CurrentRules, Rules } from './rules.ts';
+import type { Source } from '../../catalogue/types.ts';
+import { createId } from '../../protocol/ids.ts';
+import { isName } from '../../protocol/names.ts';
+import type { OutsideIncident } from '../../sources/incident.ts';
+import type { IncidentRow } from '../../store/rows.ts';
+import type { Tx } from '../../store/store.ts';
+import { type AuditLog, BROKER } from '../audit-log.ts';
+import { strangerOf } from '../facts.ts';
+import type { CurrentRules, Rules } from '../rules.ts';
 
 /** What follows from a change, decided elsewhere. */
 export interface IncidentConsequences {
@@ -186,11 +187,6 @@ function describe({ catalogue }: Rules, source: Source, word: OutsideIncident) {
     url: word.url,
     labels: { ...word.labels },
   };
-}
-
-/** Somebody whom nobody in the catalogue is mapped to: it may be anybody who is not mapped at this source. */
-export function strangerOf(source: string, outside: string): string {
-  return `${source}/${outside}`;
 }
 
 /** The system's own id where it is a name that is free, so that people can type what they see there. */

@@ -2,24 +2,24 @@
 import { isIP } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import fastify, { type FastifyInstance, type FastifyRequest, type RouteOptions } from 'fastify';
-import { AppError, isAppError } from '../protocol/errors.ts';
-import { identityStatement } from '../protocol/identity.ts';
-import { createId } from '../protocol/ids.ts';
-import * as m from '../protocol/messages.ts';
-import { parseStrictJson } from '../protocol/strict-json.ts';
-import type { Store } from '../store/store.ts';
-import { AuthenticationError, authenticateEnrollment } from './authenticate.ts';
-import type { BrokerConfig } from './config.ts';
+import { AppError, isAppError } from '../../protocol/errors.ts';
+import { identityStatement } from '../../protocol/identity.ts';
+import { createId } from '../../protocol/ids.ts';
+import * as m from '../../protocol/messages.ts';
+import { parseStrictJson } from '../../protocol/strict-json.ts';
+import type { Store } from '../../store/store.ts';
+import { AuthenticationError, authenticateEnrollment } from '../authenticate.ts';
+import type { BrokerConfig } from '../config.ts';
+import type { BrokerKeys } from '../keys.ts';
+import type { Modules } from '../modules.ts';
+import { viewDevice } from '../views.ts';
 import type { EndpointDeps } from './endpoint.ts';
 import { incoming, seenSizeOf } from './incoming.ts';
-import type { BrokerKeys } from './keys.ts';
 import { createRateLimit } from './limits.ts';
-import type { Modules } from './modules.ts';
 import { openApiOf } from './openapi.ts';
 import { nonceOf, refusalReply, signTime, statusOf, toAppError } from './refusal.ts';
 import { registerRoutes } from './routes.ts';
 import { type ServedKey, tlsOptions } from './server-tls.ts';
-import { viewDevice } from './views.ts';
 
 /** Our largest message is a few kilobytes. */
 const BODY_LIMIT = 64 * 1024;
