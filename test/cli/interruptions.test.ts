@@ -128,7 +128,7 @@ describe.skipIf(!part('pty'))('Ctrl-C on a terminal', () => {
     ['request', `request ${ASK} --wait`],
     ['run', `run ${ASK} -- true`],
   ])('ends the wait of %s and leaves the terminal as it was', async (_name, args) => {
-    const keys = [{ when: 'waiting for an approval', type: CTRL_C }];
+    const keys = [{ when: 'waiting on', type: CTRL_C }];
     const { code, text, restored } = await runCliTty(args.split(' '), { home, keys });
     expect({ code, restored }).toEqual({ code: 130, restored: true });
     const [id] = /req_\w+/.exec(text) ?? [];
@@ -139,7 +139,7 @@ describe.skipIf(!part('pty'))('Ctrl-C on a terminal', () => {
 
   it('ends oncall wait and leaves the terminal as it was', async () => {
     const id = await team.askForApproval();
-    const keys = [{ when: 'waiting for an approval', type: CTRL_C }];
+    const keys = [{ when: 'waiting on', type: CTRL_C }];
     const { code, restored } = await runCliTty(['wait', id], { home, keys });
     expect({ code, restored }).toEqual({ code: 130, restored: true });
     await expectWaiting(id);

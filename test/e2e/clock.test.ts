@@ -1,24 +1,24 @@
-// A machine whose clock is wrong, made so by libfaketime. Where that is missing (Debian: faketime) these tests skip.
+// A machine whose clock is wrong, made so by libfaketime.
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { RequestView } from '../../src/protocol/messages.ts';
+import { part } from '../support/parts.ts';
 import { runCli } from '../support/process.ts';
 import { SSH_LOGIN } from '../support/sshd.ts';
 import { freePort, tempDir } from '../support/temp.ts';
 import { createWorld, NO_HOST_KEY, PEOPLE, sshResource, succeeded, type World } from './world.ts';
 
-const library = findLibrary();
-
-function findLibrary(): string | undefined {
-  if (process.platform !== 'linux') return undefined;
+/** Of Debian's package; the folder is the architecture's. */
+function findLibrary(): string {
   const folders = readdirSync('/usr/lib').map((name) => join('/usr/lib', name, 'faketime'));
-  return ['/usr/lib/faketime', ...folders]
-    .map((folder) => join(folder, 'libfaketime.so.1'))
-    .find((file) => existsSync(file));
+  const files = ['/usr/lib/faketime', ...folders].map((folder) => join(folder, 'libfaketime.so.1'));
+  const library = files.find((file) => existsSync(file));
+  if (library === undefined) throw new Error('faketime is here, and its library is not');
+  return library;
 }
 
-describe.skipIf(library === undefined)('a clock', () => {
+describe.skipIf(!part('faketime'))('a clock', () => {
   let world: World;
 
   beforeAll(async () => {
@@ -31,7 +31,7 @@ describe.skipIf(library === undefined)('a clock', () => {
 
   // Timers are left alone: it is the time of day that is wrong.
   const wrong = (offset: string) => ({
-    LD_PRELOAD: library,
+    LD_PRELOAD: findLibrary(),
     FAKETIME: offset,
     FAKETIME_DONT_FAKE_MONOTONIC: '1',
     FAKETIME_NO_CACHE: '1',

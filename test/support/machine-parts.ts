@@ -15,10 +15,11 @@ const COMMANDS = {
     gdbus: 'libglib2.0-bin',
   },
   pty: { script: 'bsdutils' },
+  faketime: { faketime: 'faketime' },
 } as const satisfies Record<string, Record<string, string>>;
 
 export type PartName = keyof typeof COMMANDS | 'postgres';
-export const PART_NAMES: readonly PartName[] = ['postgres', 'sshd', 'psql', 'keyring', 'pty'];
+export const PART_NAMES: readonly PartName[] = ['postgres', 'sshd', 'psql', 'keyring', 'pty', 'faketime'];
 
 /** The account that tests log in to over SSH where they run as root. */
 export const TEST_LOGIN = 'oncalltest';
