@@ -84,6 +84,7 @@ export function compose(deps: {
   const polling = createPolling(store, rules, feed, {
     readersOf: outside.readersOf,
     logger,
+    onShifts: () => watch.look(),
     random: Math.random,
   });
   const deliveries = createDeliveries(store, rules, feed, polling, { webhookOf: outside.webhookOf, logger });

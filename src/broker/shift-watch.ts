@@ -8,11 +8,13 @@ export interface ShiftWatch {
    * was something new.
    */
   fill(rules: Rules): Promise<boolean>;
+  /** For the rules in force, now: something has just been read. */
+  look(): Promise<void>;
   start(): void;
   stop(): void;
 }
 
-/** Feeds are read all the time, each reading is a change, and each look reads all of them. */
+/** What other brokers read: feeds are read all the time, each reading is a change, and each look reads all of them. */
 const LOOK_MS = 2000;
 
 export function createShiftWatch(
@@ -48,6 +50,7 @@ export function createShiftWatch(
 
   return {
     fill,
+    look,
     start: again,
     stop() {
       isStopped = true;

@@ -36,6 +36,8 @@ export function createPolling(
   deps: {
     readersOf: (source: Source) => Promise<Pick<Readers, 'shifts' | 'incidents'>>;
     logger: Logger;
+    /** After a source's feeds were read. */
+    onShifts: () => Promise<void>;
     random: () => number;
   },
 ): Polling {
@@ -44,8 +46,11 @@ export function createPolling(
   async function ask(source: Source, what: string | undefined, signal: AbortSignal): Promise<Asked> {
     const { shifts, incidents } = await readersOf(source);
     if (what === 'shifts') {
+      if (!shifts) return WENT_WELL;
       const feeds = feedsOf(rules().catalogue, source.id);
-      return shifts ? pollShifts(store, logger, source, shifts, feeds, signal) : WENT_WELL;
+      const asked = await pollShifts(store, logger, source, shifts, feeds, signal);
+      await deps.onShifts();
+      return asked;
     }
     return incidents ? pollIncidents(store, logger, feed, source, incidents, signal) : WENT_WELL;
   }
