@@ -4,6 +4,7 @@ import { isAbsolute, join } from 'node:path';
 import { readFields } from '../catalogue/fields.ts';
 import { quote, Reader } from '../catalogue/read.ts';
 import type { Finding, SecretRef } from '../catalogue/types.ts';
+import { isLoopback } from '../protocol/loopback.ts';
 
 export interface BrokerConfig {
   /** What clients call it and the only authority that signatures may name. */
@@ -23,7 +24,6 @@ export interface BrokerConfig {
   logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
 
-const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|localhost)$/;
 const TOP = [
   'publicUrl',
   'listen',
@@ -37,10 +37,6 @@ const TOP = [
   'trustedProxies',
   'logLevel',
 ];
-
-export function isLoopback(host: string): boolean {
-  return LOOPBACK.test(host);
-}
 
 export function parseBrokerConfig(
   text: string,
@@ -153,7 +149,7 @@ export function parseBrokerConfig(
 function isBase(text: string): boolean {
   try {
     const url = new URL(text);
-    const plain = url.protocol === 'http:' && isLoopback(url.hostname.replace(/^\[|\]$/g, ''));
+    const plain = url.protocol === 'http:' && isLoopback(url.hostname);
     return (
       (url.protocol === 'https:' || plain) &&
       url.search === '' &&

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import type { Node } from 'yaml';
+import { isLoopback } from '../protocol/loopback.ts';
 import { isName, isPartName } from '../protocol/names.ts';
 import { type Fields, readFields } from './fields.ts';
 import { NAME_FORM, readNamed } from './people.ts';
@@ -13,7 +14,6 @@ const SQL_NAME = /^[A-Za-z_][A-Za-z0-9_$-]{0,62}$/;
 const SQL_FORM = 'a PostgreSQL role name';
 const PART_FORM = 'a name: small letters, digits and -, at most 40';
 const HOST_NAME = /^(?!-)[A-Za-z0-9.-]{1,253}$/;
-const LOOPBACK = /^(localhost|127\..*|::1)$/;
 const DEFAULT_MAX_ROLES = 200;
 
 export function isHost(text: string): boolean {
@@ -58,7 +58,7 @@ function readConnection(fields: Fields): Connection | undefined {
   const host = connection.requiredMatching('host', isHost, 'a host name or an address');
   const database = connection.requiredMatching('database', isName, NAME_FORM);
   const sslMode = connection.choice('sslMode', ['disable', 'require', 'verify-full']);
-  if (host && sslMode?.value === 'disable' && !LOOPBACK.test(host.value)) {
+  if (host && sslMode?.value === 'disable' && !isLoopback(host.value)) {
     reader.warn(
       sslMode.node,
       `${connection.path} sends everything in the clear`,

@@ -12,11 +12,11 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { Socket } from 'node:net';
 import { addAbortSignal, type Duplex } from 'node:stream';
 import { AppError, isAppError } from '../protocol/errors.ts';
+import { isLoopback } from '../protocol/loopback.ts';
 import type { ClientConfig } from './config.ts';
 import { CONNECT_TIMEOUT_MS, explainUnreachable, openSocket, openTls, unreachable } from './connect.ts';
 import { isSystemError } from './files.ts';
 import type { Environment } from './paths.ts';
-import { bareHost } from './proxy.ts';
 import { explainTlsFailure, readTrust } from './tls.ts';
 
 const MAX_REPLY_BYTES = 2 * 1024 * 1024;
@@ -76,8 +76,7 @@ export function createTransport(
 }
 
 function requireLoopback(url: URL): void {
-  const host = bareHost(url);
-  if (host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host)) return;
+  if (isLoopback(url.hostname)) return;
   throw new AppError('config_invalid', 'plain http is for loopback only', {
     hint: 'use the https URL of the broker',
   });

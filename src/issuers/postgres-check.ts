@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import type { PostgresSettings, Resource } from '../catalogue/types.ts';
 import { isAppError } from '../protocol/errors.ts';
 import { encodeBase32 } from '../protocol/ids.ts';
+import { isLoopback } from '../protocol/loopback.ts';
 import { escapeForTerminal } from '../protocol/names.ts';
 import { createScramVerifier } from '../protocol/scram.ts';
 import type { Requirement } from './issuer.ts';
@@ -62,7 +63,7 @@ async function checkTls(session: TargetSession, { sslMode, host }: PostgresSetti
   );
   const verified = sslMode === 'verify-full' ? 'certificate verified' : 'certificate not verified';
   if (row?.ssl) return fulfilled('tls', `${row.version}, ${verified}`);
-  if (/^(localhost|127\..*|::1)$/.test(host)) return fulfilled('tls', 'none, on loopback');
+  if (isLoopback(host)) return fulfilled('tls', 'none, on loopback');
   return missing('tls', 'the connection is not encrypted', 'sslMode: verify-full   # in the catalogue');
 }
 

@@ -70,8 +70,7 @@ async function readStart(body: AsyncIterable<Buffer>): Promise<string> {
 
 function parseAddress(channel: string, address: string): URL {
   const url = URL.canParse(address) ? new URL(address) : undefined;
-  const host = url?.hostname.replace(/^\[|\]$/g, '') ?? '';
-  const allowed = url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(host));
+  const allowed = url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.hostname));
   if (url && allowed && url.username === '' && url.password === '') return url;
   // The address is not a cause: it may be a secret.
   throw new AppError('config_invalid', `channel ${channel}: the receiver has an https address`, {

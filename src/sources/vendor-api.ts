@@ -1,4 +1,5 @@
 /** A vendor's JSON API under one address, with its credentials in headers. */
+import { isLoopback } from '../protocol/loopback.ts';
 import { isName } from '../protocol/names.ts';
 import type { SourceHttp } from './http.ts';
 import { sourceFailed, understand } from './source-failure.ts';
@@ -83,8 +84,4 @@ function parseJson(name: string, body: Uint8Array): unknown {
     // Its error quotes the answer.
     throw sourceFailed(name, 'answered something else than JSON');
   }
-}
-
-function isLoopback(hostname: string): boolean {
-  return /^(127\.\d+\.\d+\.\d+|\[::1\]|localhost)$/.test(hostname);
 }
