@@ -137,10 +137,9 @@ describe('status --watch', () => {
     watching.kill('SIGINT');
     expect(await watching.ended).toMatchObject({ code: 130 });
     const lines = watching.stdout().trimEnd().split('\n');
-    expect(
-      new Set(lines.map((line) => JSON.stringify({ ...JSON.parse(line), brokerContactAt: 0, ageSeconds: 0 })))
-        .size,
-    ).toBe(lines.length);
+    // The last may say what the first one said: the cancelled request waits no more.
+    const states = lines.map((line) => ({ ...JSON.parse(line), brokerContactAt: 0, ageSeconds: 0 }));
+    for (const [at, state] of states.slice(1).entries()) expect(state).not.toEqual(states[at]);
   });
 });
 

@@ -47,6 +47,8 @@ export async function untilRefused(postgres: PostgresServer, { user, password }:
       connectionString: postgresUrl({ ...postgres, port: postgres.port, user, password }, 'orders'),
       ssl: { ca: readFileSync(postgres.caFile, 'utf8') },
     });
+    // The broker may cut this very session.
+    client.on('error', () => {});
     refusal = await client.connect().then(
       () => '',
       (error: Error) => error.message,
