@@ -8,6 +8,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -42,9 +43,14 @@ function removeIfAbandoned(folder: string): void {
   if (startTimeOf(Number(pid)) !== startTime.join(' ')) removeRunFolder(folder);
 }
 
-/** Notes a process that must not outlive the run. */
+/** Notes a process that must not outlive the run; where the run is over, it is ended here, and this throws. */
 export function noteProcess(folder: string, pid: number): void {
-  writeFileSync(join(folder, 'processes', String(pid)), startTimeOf(pid) ?? '');
+  try {
+    writeFileSync(join(folder, 'processes', String(pid)), startTimeOf(pid) ?? '');
+  } catch (error) {
+    signalTree(pid, 'SIGKILL');
+    throw error;
+  }
 }
 
 export function forgetProcess(folder: string, pid: number): void {
@@ -54,8 +60,11 @@ export function forgetProcess(folder: string, pid: number): void {
 /** Ends what is still running, with all it started, and removes the folder; a second time does nothing. */
 export function removeRunFolder(folder: string): void {
   if (!existsSync(folder)) return;
-  for (const name of readdirSync(join(folder, 'processes'))) {
-    const startTime = readFileSync(join(folder, 'processes', name), 'utf8');
+  // From here on no process can be noted: one that a worker starts now would be missed below.
+  const noted = join(folder, 'noted');
+  if (!existsSync(noted)) renameSync(join(folder, 'processes'), noted);
+  for (const name of readdirSync(noted)) {
+    const startTime = readFileSync(join(noted, name), 'utf8');
     if (startTime !== '' && startTimeOf(Number(name)) === startTime) signalTree(Number(name), 'SIGKILL');
   }
   rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
