@@ -5,6 +5,7 @@
  */
 import type { CredentialSubject, Issued, Issuer, KeyMaterial, PublicPart } from '../issuers/issuer.ts';
 import type { Json } from '../protocol/canonical-json.ts';
+import { sealCredential } from '../protocol/credential-seal.ts';
 import { AppError, isAppError } from '../protocol/errors.ts';
 import { createId } from '../protocol/ids.ts';
 import type { CredentialReply, IssueRequest } from '../protocol/messages.ts';
@@ -36,6 +37,8 @@ export interface Plan {
   subject: CredentialSubject;
   prolong: boolean;
   material: KeyMaterial;
+  /** The device's. */
+  sealingKey: string;
 }
 
 /** The call to the target must be over well before the lease: after it, the row belongs to its timer. */
@@ -110,6 +113,7 @@ export function createCredentials(
             subject: await subjectOf(tx, held),
             prolong: true,
             material: body.material,
+            sealingKey: caller.device.sealingKey,
           },
         };
       }
@@ -156,10 +160,12 @@ export function createCredentials(
         data: { kind: issuer.kind, role: grant.role, ...details },
         embedded: caller.embedded,
       });
-      return { ref: id, audit, plan: { row, subject, prolong: false, material: body.material } };
+      const { material } = body;
+      const { sealingKey } = caller.device;
+      return { ref: id, audit, plan: { row, subject, prolong: false, material, sealingKey } };
     },
 
-    async complete({ row, subject, prolong, material }, look) {
+    async complete({ row, subject, prolong, material, sealingKey }, look) {
       const nowMs = await store.now();
       const issuer = issuerFor(row.kind);
       const call = {
@@ -172,7 +178,8 @@ export function createCredentials(
       };
       let issued: Issued;
       try {
-        issued = prolong ? await issuer.renew(call) : await issuer.issue({ ...call, material });
+        const seal = (secret: Uint8Array) => sealCredential(sealingKey, row.id, secret);
+        issued = prolong ? await issuer.renew(call) : await issuer.issue({ ...call, material, seal });
       } catch (error) {
         // Whether the target acted is not known: the row goes to its end either way, unless it was live before.
         const lost = !prolong || isAppError(error, 'ended');

@@ -1,9 +1,8 @@
 import type { Node } from 'yaml';
 import { formatTarget, isPartName, parseTarget, type TargetRef } from '../protocol/names.ts';
 import { readFields } from './fields.ts';
-import { readNamed } from './people.ts';
+import { PART_FORM, readNamed } from './people.ts';
 import { type Placed, quote, type Reader } from './read.ts';
-import { PART_FORM } from './resources.ts';
 import type { Bundle, Resource } from './types.ts';
 
 /** People type a bundle where they type a resource, so the two share their names. */

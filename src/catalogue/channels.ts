@@ -1,8 +1,8 @@
 import type { Node } from 'yaml';
 import { isName } from '../protocol/names.ts';
 import { type Fields, readFields, readType } from './fields.ts';
+import { isHost } from './host.ts';
 import { isEmail, NAME_FORM, readNamed } from './people.ts';
-import { isHost } from './postgres-settings.ts';
 import type { Reader } from './read.ts';
 import { readSecretRef } from './secret-ref.ts';
 import { type Channel, type ChannelSettings, NOTICE_KINDS, type NoticeKind } from './types.ts';

@@ -1,4 +1,5 @@
 /** What a catalogue names and does not hold: secrets, and certificates of authorities. */
+import { targetReader } from './targets/kinds.ts';
 import type { Catalogue, Channel, SecretRef, Source } from './types.ts';
 
 /** Something the broker needs at run time, and whose it is, in people's words. */
@@ -12,7 +13,7 @@ export interface Needed<T> {
 export function secretsOf({ resources, sources, channels }: Catalogue): Needed<SecretRef>[] {
   return [
     ...[...resources.values()].flatMap(({ id, target }) =>
-      target.kind === 'postgres' ? named(id, [target.broker.password], `oncall broker target ${id}`) : [],
+      named(id, targetReader(target.kind).secrets(target), `oncall broker target ${id}`),
     ),
     ...[...sources.values()].flatMap((source) => named(`source ${source.id}`, sourceSecrets(source))),
     ...[...channels.values()].flatMap((channel) => named(`channel ${channel.id}`, channelSecrets(channel))),
@@ -23,9 +24,11 @@ export function secretsOf({ resources, sources, channels }: Catalogue): Needed<S
 export function certificateFilesOf({ resources, sources }: Catalogue): Needed<string>[] {
   return [
     ...[...resources.values()].flatMap(({ id, target }) =>
-      target.kind === 'postgres'
-        ? named(id, [target.caFile], "put the CA of the server's certificate there")
-        : [],
+      named(
+        id,
+        targetReader(target.kind).certificateFiles(target),
+        "put the CA of the server's certificate there",
+      ),
     ),
     ...[...sources.values()].flatMap(({ id, settings }) =>
       settings.kind === 'alertmanager'

@@ -7,6 +7,7 @@ import type { Person } from './types.ts';
 
 const EMAIL = /^[^\s@<>"]{1,64}@[A-Za-z0-9.-]{1,190}$/;
 export const NAME_FORM = 'a name: letters, digits and . _ @ / + - without spaces';
+export const PART_FORM = 'a name: small letters, digits and -, at most 40';
 
 /** A list of names that may each appear once. */
 export function readNames(reader: Reader, node: Node | undefined, path: string): Set<string> {

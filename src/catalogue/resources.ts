@@ -1,13 +1,14 @@
 import type { Node } from 'yaml';
+import { formatDuration } from '../protocol/durations.ts';
 import { isName, isPartName } from '../protocol/names.ts';
+import { TARGET_KINDS } from '../protocol/target-kinds.ts';
 import { type Fields, readFields, readType } from './fields.ts';
-import { NAME_FORM, readNamed } from './people.ts';
-import { POSTGRES_KEYS, readPostgres } from './postgres-settings.ts';
+import { NAME_FORM, PART_FORM, readNamed } from './people.ts';
 import type { Reader } from './read.ts';
-import { readSsh, SSH_KEYS } from './ssh-settings.ts';
-import type { Resource, TargetKind, TargetSettings } from './types.ts';
+import { type TargetSettings, targetReader } from './targets/kinds.ts';
+import type { TargetReader } from './targets/target-reader.ts';
+import type { Resource } from './types.ts';
 
-export const PART_FORM = 'a name: small letters, digits and -, at most 40';
 const COMMON_KEYS = [
   'description',
   'type',
@@ -19,14 +20,6 @@ const COMMON_KEYS = [
   'credential',
   'roles',
 ];
-const KINDS: Record<
-  TargetKind,
-  { keys: readonly string[]; credentialSeconds: number; maxCredentialSeconds: number }
-> = {
-  postgres: { keys: POSTGRES_KEYS, credentialSeconds: 600, maxCredentialSeconds: 3600 },
-  // sshd never asks again, so a certificate lives no longer than its revocation may take to arrive.
-  ssh: { keys: SSH_KEYS, credentialSeconds: 300, maxCredentialSeconds: 300 },
-};
 const SESSION = { defaultSeconds: 2 * 3600, maxSeconds: 4 * 3600, maxExtensions: 4 };
 const LONGEST_SESSION_SECONDS = 24 * 3600;
 const MOST_EXTENSIONS = 100;
@@ -51,9 +44,10 @@ function readResource(
   services: ReadonlySet<string>,
 ): Resource | undefined {
   const path = `resources.${id}`;
-  const kind = readType(reader, node, path, 'resource type', Object.keys(KINDS) as TargetKind[]);
+  const kind = readType(reader, node, path, 'resource type', TARGET_KINDS);
   if (kind === undefined) return undefined;
-  const fields = readFields(reader, node, path, [...COMMON_KEYS, ...KINDS[kind].keys]);
+  const kindReader = targetReader(kind);
+  const fields = readFields(reader, node, path, [...COMMON_KEYS, ...kindReader.keys]);
   if (fields === undefined) return undefined;
   const service = fields.requiredText('service');
   if (service !== undefined) reader.existing(service, 'service', services);
@@ -61,9 +55,9 @@ function readResource(
   fields.required('sensitivity', (sensitivity) => sensitivity);
   const sensitivity = fields.choice('sensitivity', ['low', 'medium', 'high']);
   const session = readSession(fields);
-  const target = kind === 'postgres' ? readPostgres(fields) : readSsh(fields);
+  const target = kindReader.read(fields);
   const defaultRole = readDefaultRole(fields, target);
-  const credentialSeconds = readCredential(fields, kind, session.maxSeconds);
+  const credentialSeconds = readCredential(fields, kindReader, session.maxSeconds);
   if (!service || !environment || !sensitivity || !target || defaultRole === undefined) return undefined;
   return {
     id,
@@ -103,22 +97,25 @@ function readSession(fields: Fields): Resource['session'] {
   return { defaultSeconds, maxSeconds, maxExtensions: extensions?.value ?? SESSION.maxExtensions };
 }
 
-function readCredential(fields: Fields, kind: TargetKind, maxSessionSeconds: number): number {
-  const { credentialSeconds, maxCredentialSeconds } = KINDS[kind];
+function readCredential(
+  fields: Fields,
+  { credentialSeconds: { least, usual, most } }: Pick<TargetReader<never>, 'credentialSeconds'>,
+  maxSessionSeconds: number,
+): number {
+  const { reader, path } = fields;
   const credential = fields.duration('credential');
-  if (credential === undefined) return Math.min(credentialSeconds, maxSessionSeconds);
-  if (credential.value > maxSessionSeconds) {
-    fields.reader.error(credential.node, `${fields.path}.credential is longer than the longest session`);
+  if (credential === undefined) return Math.min(usual, maxSessionSeconds);
+  const { node, value } = credential;
+  if (value > maxSessionSeconds) reader.error(node, `${path}.credential is longer than the longest session`);
+  if (value > most) {
+    const limit = formatDuration(most);
+    reader.error(node, `${path}.credential is longer than ${limit}`, `write ${limit} or less`);
   }
-  if (credential.value > maxCredentialSeconds) {
-    const most = `${maxCredentialSeconds / 60}m`;
-    fields.reader.error(
-      credential.node,
-      `${fields.path}.credential is longer than ${most}`,
-      `write ${most} or less`,
-    );
+  if (value < least) {
+    const limit = formatDuration(least);
+    reader.error(node, `${path}.credential is shorter than ${limit}`, `write ${limit} or more`);
   }
-  return credential.value;
+  return value;
 }
 
 function readDefaultRole(fields: Fields, target: TargetSettings | undefined): string | undefined {

@@ -1,3 +1,7 @@
+import type { TargetSettings } from './targets/kinds.ts';
+import type { PostgresRole, PostgresSettings } from './targets/postgres.ts';
+import type { SshHost, SshRole, SshSettings } from './targets/ssh.ts';
+
 /**
  * The catalogue after parsing: who exists, what can be reached, who is on call when, who may be asked. Durations are
  * seconds, instants milliseconds since 1970. The catalogue describes; the policy decides.
@@ -61,58 +65,7 @@ export interface Service {
 /** A secret is never written into YAML, only where to read it. File paths are relative to the catalogue. */
 export type SecretRef = { file: string } | { env: string };
 
-export interface PostgresRole {
-  /** The template role whose rights an ephemeral role gets. */
-  template: string;
-  description: string | undefined;
-}
-
-export interface PostgresSettings {
-  kind: 'postgres';
-  host: string;
-  port: number;
-  database: string;
-  sslMode: 'disable' | 'require' | 'verify-full';
-  /** PEM file of the CA that signed the server's certificate, relative to the catalogue. */
-  caFile: string | undefined;
-  /** The broker's own login at the target: CREATEROLE and ADMIN OPTION on the templates, nothing more. */
-  broker: { user: string; password: SecretRef | undefined };
-  quarantineRole: string;
-  /** Leave SECURITY DEFINER functions and triggers that an ephemeral role created. */
-  keepDefiners: boolean;
-  /** Issuing is refused above this number of ephemeral roles. */
-  maxRoles: number;
-  roles: ReadonlyMap<string, PostgresRole>;
-}
-
-export interface SshRole {
-  /** The account at the host. */
-  login: string;
-  forceCommand: string | undefined;
-  /** CIDR list for the certificate's source-address option. */
-  sourceAddress: string | undefined;
-  description: string | undefined;
-}
-
-export interface SshHost {
-  /** The name people type: an alias in the generated SSH configuration. */
-  name: string;
-  host: string;
-  port: number;
-  /** `ssh-ed25519 AAAA…` lines; empty where `hostCa` vouches. */
-  hostKeys: readonly string[];
-}
-
-export interface SshSettings {
-  kind: 'ssh';
-  hosts: readonly SshHost[];
-  /** A host CA's public key line, for `@cert-authority` in known_hosts. */
-  hostCa: string | undefined;
-  roles: ReadonlyMap<string, SshRole>;
-}
-
-export type TargetSettings = PostgresSettings | SshSettings;
-export type TargetKind = TargetSettings['kind'];
+export type { PostgresRole, PostgresSettings, SshHost, SshRole, SshSettings, TargetSettings };
 
 export interface Resource {
   id: string;

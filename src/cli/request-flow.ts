@@ -1,5 +1,6 @@
 /** What `request` and `wait` share: from the broker's answer to the end of a command, and what each answer means for its exit code. */
 import type { HeldCredential } from '../client/credentials.ts';
+import { clientTarget } from '../client/targets/kinds.ts';
 import { AppError } from '../protocol/errors.ts';
 import type { RequestView } from '../protocol/messages.ts';
 import { formatTarget } from '../protocol/names.ts';
@@ -92,7 +93,7 @@ export function publicCredential({ grantId, target, handle, expiresAt }: HeldCre
 async function writeUseHint(context: Context, [credential]: readonly HeldCredential[]): Promise<void> {
   if (credential === undefined) return;
   const { publicPart, target } = credential;
-  const tool = publicPart.kind === 'postgres' ? 'psql' : `ssh ${publicPart.hosts[0]?.name ?? 'HOST'}`;
+  const tool = clientTarget(publicPart.kind).tool(publicPart);
   await writeHint(context.io, `oncall run ${formatTarget(target)} -- ${tool}`);
 }
 

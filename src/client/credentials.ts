@@ -5,26 +5,16 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { AppError } from '../protocol/errors.ts';
-import type { CredentialReply, IssueRequest, Target } from '../protocol/messages.ts';
+import type { Target } from '../protocol/messages.ts';
+import type { PublicPart } from '../protocol/targets/kinds.ts';
 import { listNames, readSafeFile, removePath } from './files.ts';
 import type { ClientPaths } from './paths.ts';
+import type { CredentialSecret } from './targets/kinds.ts';
 import { writeFileAtomic } from './write-files.ts';
 
 const VERSION = 1;
 const [IV_BYTES, TAG_BYTES] = [12, 16];
 const GRANT_ID = /^gr_[0-9a-hjkmnp-tv-z]{19}$/;
-/** 32 of 62 characters: 190 bits. */
-const PASSWORD_LENGTH = 32;
-const PASSWORD_ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
-
-export type KeyMaterial = IssueRequest['material'];
-export type PublicPart = CredentialReply['publicPart'];
-
-export type CredentialSecret =
-  | { readonly kind: 'postgres'; readonly password: string }
-  /** `privateKey` in OpenSSH's own form, `publicKey` as a line. */
-  | { readonly kind: 'ssh'; readonly privateKey: string; readonly publicKey: string };
-
 /** All that is needed to log in. Secret. */
 export interface HeldCredential {
   readonly grantId: string;
@@ -106,46 +96,6 @@ export function isGrantId(text: string): boolean {
 export function requireGrantId(grantId: string): string {
   if (isGrantId(grantId)) return grantId;
   throw new AppError('invalid_request', 'not the id of a grant');
-}
-
-/** Loads what {@link createMaterial} may need, before it is needed. */
-export function prepareMaterial(): void {
-  for (const loading of [import('../protocol/ssh-key.ts'), import('../protocol/ssh-wire.ts')])
-    loading.catch(() => {});
-}
-
-/** A new secret and the public half of it that the broker gets. */
-export async function createMaterial(
-  kind: PublicPart['kind'],
-): Promise<{ secret: CredentialSecret; material: KeyMaterial }> {
-  if (kind === 'postgres') {
-    const { createScramVerifier } = await import('../protocol/scram.ts');
-    const password = createPassword();
-    return {
-      secret: { kind, password },
-      material: { kind, verifier: createScramVerifier(password) },
-    };
-  }
-  const { generateKeyPairSync } = await import('node:crypto');
-  const { formatOpenSshPrivateKey } = await import('../protocol/ssh-key.ts');
-  const { formatSshPublicKey } = await import('../protocol/ssh-wire.ts');
-  const pair = generateKeyPairSync('ed25519');
-  const publicKey = formatSshPublicKey(pair.publicKey);
-  return {
-    secret: { kind, privateKey: formatOpenSshPrivateKey(pair.privateKey), publicKey },
-    material: { kind, publicKey },
-  };
-}
-
-/** Letters and digits alone: nothing to escape anywhere. Bytes beyond a multiple of 62 are dropped, so all are as likely. */
-function createPassword(): string {
-  let password = '';
-  while (password.length < PASSWORD_LENGTH) {
-    for (const byte of randomBytes(PASSWORD_LENGTH)) {
-      if (byte < 248 && password.length < PASSWORD_LENGTH) password += PASSWORD_ALPHABET[byte % 62];
-    }
-  }
-  return password;
 }
 
 function unseal(bytes: Buffer, key: Uint8Array, grantId: string): HeldCredential {

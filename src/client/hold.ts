@@ -4,6 +4,7 @@
  */
 import { AppError, isAppError } from '../protocol/errors.ts';
 import type { GrantView, RequestView } from '../protocol/messages.ts';
+import { TARGET_KINDS } from '../protocol/target-kinds.ts';
 import { parseInstant } from '../protocol/time.ts';
 import { issueCredential } from './calls.ts';
 import type { Client } from './client.ts';
@@ -11,7 +12,6 @@ import type { ClientConfig } from './config.ts';
 import type { ClientContext } from './context.ts';
 import {
   type CredentialCache,
-  createMaterial,
   type HeldCredential,
   isGrantId,
   openCredential,
@@ -30,6 +30,7 @@ import {
   withoutGrant,
   withRequest,
 } from './status-file.ts';
+import { clientTarget } from './targets/kinds.ts';
 
 const LOCK_TIMEOUT_MS = 60_000;
 
@@ -38,8 +39,10 @@ export function withHoldLock<T>({ paths }: ClientContext, work: () => Promise<T>
   return withLock(paths.holdLock, work, { timeoutMs: LOCK_TIMEOUT_MS });
 }
 
-/** Loads what a grant will need. */
-export { prepareMaterial as prepareToHold } from './credentials.ts';
+/** Loads what a grant may need, whatever its kind. */
+export function prepareToHold(): void {
+  for (const kind of TARGET_KINDS) clientTarget(kind).prepare();
+}
 
 export interface HoldOptions {
   /** Asks the broker even if the credential at hand is young: `oncall renew`. */
@@ -165,11 +168,9 @@ async function issue(
   { signal }: HoldOptions,
 ): Promise<Obtained> {
   const { broker, context } = client;
-  // One ssh key a grant: a renewal then changes the certificate alone, and no tool sees a pair that does not match.
-  const { secret, material } =
-    held?.secret.kind === 'ssh'
-      ? { secret: held.secret, material: { kind: 'ssh' as const, publicKey: held.secret.publicKey } }
-      : await createMaterial(grant.kind);
+  const target = clientTarget(grant.kind);
+  const kept = held?.secret.kind === grant.kind ? target.reuse?.(held.secret) : undefined;
+  const { material, secretFor } = kept ?? (await target.createMaterial());
   const send = (renews: string | undefined) =>
     issueCredential(
       broker,
@@ -192,13 +193,26 @@ async function issue(
     credentialId: reply.credentialId,
     target: grant.target,
     handle: reply.handle,
-    secret: reply.prolonged && held !== undefined ? held.secret : secret,
+    secret:
+      reply.prolonged && held !== undefined
+        ? held.secret
+        : await secretFor(reply.publicPart, (sealed) => unseal(client, reply.credentialId, sealed)),
     publicPart: reply.publicPart,
     lifeSeconds: Math.max(0, lifeMs / 1000) || 0,
     receivedAtMs: context.now(),
     expiresAt: reply.expiresAt,
   };
   return { credential, grant: reply.grant };
+}
+
+async function unseal({ device }: Client, credentialId: string, sealed: string): Promise<Uint8Array> {
+  if (device.sealing === undefined) {
+    throw new AppError('config_invalid', 'this device has no key that secrets can be sealed to', {
+      hint: 'enrol it with a second keystore: oncall enroll --help',
+    });
+  }
+  const { openSealedCredential } = await import('../protocol/credential-seal.ts');
+  return openSealedCredential(device.sealing, credentialId, sealed);
 }
 
 function isCode(error: unknown, code: string): boolean {

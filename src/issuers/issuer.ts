@@ -1,4 +1,8 @@
-import type { Resource, TargetKind } from '../catalogue/types.ts';
+import type { Resource } from '../catalogue/types.ts';
+import type { TargetKind } from '../protocol/target-kinds.ts';
+import type { KeyMaterial, PublicPart } from '../protocol/targets/kinds.ts';
+
+export type { KeyMaterial, PublicPart };
 
 /**
  * What makes, renews, ends and proves the end of logins on one kind of target.
@@ -40,13 +44,15 @@ export interface CredentialSubject {
   incident: string | undefined;
 }
 
-/** Public halves only: key pairs and passwords are made on the device. */
-export type KeyMaterial = { kind: 'postgres'; verifier: string } | { kind: 'ssh'; publicKey: string };
-
 export interface IssueInput {
   subject: CredentialSubject;
   handle: string;
   material: KeyMaterial;
+  /**
+   * For targets that hand out bearer secrets: seals one to the device at once, as text for the public part. Only what is sealed
+   * may leave the issuer.
+   */
+  seal(secret: Uint8Array): Promise<string>;
   expiresAtMs: number;
   nowMs: number;
   /** The end of the row's lease, by the clock of `nowMs`. */
@@ -72,25 +78,6 @@ export interface EndInput {
   nowMs: number;
   signal: AbortSignal;
 }
-
-/** What the device needs besides its own secret. Stored with the credential; never logs in by itself. */
-export type PublicPart =
-  | {
-      kind: 'postgres';
-      user: string;
-      host: string;
-      port: number;
-      database: string;
-      sslMode: 'disable' | 'require' | 'verify-full';
-      caPem: string | undefined;
-    }
-  | {
-      kind: 'ssh';
-      certificate: string;
-      login: string;
-      hosts: readonly { name: string; host: string; port: number }[];
-      knownHosts: readonly string[];
-    };
 
 export interface Issued {
   publicPart: PublicPart;

@@ -100,7 +100,7 @@ export function createPostgresIssuer(options: PostgresIssuerOptions): Issuer {
   async function publicPartOf(settings: PostgresSettings, user: string): Promise<Issued['publicPart']> {
     const { host, port, database, sslMode, caFile } = settings;
     const caPem = caFile === undefined ? undefined : await options.readCa(caFile);
-    return { kind: 'postgres', user, host, port, database, sslMode, caPem };
+    return { kind: 'postgres', user, host, port, database, sslMode, ...(caPem !== undefined && { caPem }) };
   }
 
   return {

@@ -3,6 +3,7 @@ import { nearest } from '../catalogue/nearest.ts';
 import { formatPosition, levelsOf } from '../catalogue/positions.ts';
 import type { Catalogue, Finding } from '../catalogue/types.ts';
 import { formatTarget } from '../protocol/names.ts';
+import { TARGET_KINDS } from '../protocol/target-kinds.ts';
 import type { PolicyJson } from './cedar.ts';
 import { INSTALLATION } from './schema.ts';
 
@@ -43,7 +44,7 @@ function comparable(catalogue: Catalogue): Record<string, Names> {
       names: new Set(resources.map(({ environment }) => environment)),
     },
     'resource.sensitivity': error('sensitivity', ['low', 'medium', 'high']),
-    'resource.kind': error('resource type', ['postgres', 'ssh']),
+    'resource.kind': error('resource type', TARGET_KINDS),
     'principal.groups': error('group', catalogue.groups),
     'context.shift.value.schedules': error('schedule', catalogue.schedules.keys()),
     'context.shift.value.positions': error('position', positionsOf(catalogue)),

@@ -4,20 +4,9 @@
  * Instants are RFC 3339 UTC with milliseconds; durations carry their unit in the name.
  */
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
-
-const strict = <T extends Parameters<typeof Type.Object>[0]>(properties: T) =>
-  Type.Object(properties, { additionalProperties: false });
-const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
-const oneOf = <const T extends readonly string[]>(...values: T) =>
-  Type.Unsafe<T[number]>({ type: 'string', enum: [...values] });
-
-export const Name = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._@/+-]{0,127}$' });
-export const PartName = Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,39}$' });
-export const Instant = Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z$' });
-/** No control characters: they have no business in words, and PostgreSQL cannot store NUL. */
-export const Text = (maxLength: number) =>
-  Type.String({ minLength: 1, maxLength, pattern: '^[^\\u0000-\\u001f\\u007f]+$' });
-const Seconds = Type.Integer({ minimum: 1, maximum: 366 * 86_400 });
+import { Instant, Name, nullable, oneOf, PartName, Seconds, strict, Text } from './schema.ts';
+import { TARGET_KINDS } from './target-kinds.ts';
+import { KeyMaterial, PublicPart } from './targets/kinds.ts';
 
 export const Target = strict({ resource: PartName, role: PartName });
 export type Target = Static<typeof Target>;
@@ -141,7 +130,7 @@ export type DeviceList = Static<typeof DeviceList>;
 
 export const ResourceView = strict({
   name: PartName,
-  kind: oneOf('postgres', 'ssh'),
+  kind: oneOf(...TARGET_KINDS),
   description: nullable(Type.String()),
   service: Name,
   environment: Name,
@@ -244,7 +233,7 @@ export const GrantView = strict({
   requestId: Type.String(),
   user: Name,
   target: Target,
-  kind: oneOf('postgres', 'ssh'),
+  kind: oneOf(...TARGET_KINDS),
   /** `ready`: opened by itself, free until the first credential begins its window; `endsAt` is until when. */
   state: oneOf('ready', 'active', 'ended'),
   via: Type.String(),
@@ -366,33 +355,9 @@ export type Explanation = Static<typeof Explanation>;
 
 // Grants and credentials -------------------------------------------------------------------------------------------
 
-export const KeyMaterial = Type.Union([
-  strict({ kind: Type.Literal('postgres'), verifier: Text(256) }),
-  strict({ kind: Type.Literal('ssh'), publicKey: Text(1024) }),
-]);
-
 /** `renews` names the device's live credential under the same grant; the target then prolongs it where it can. */
 export const IssueRequest = strict({ material: KeyMaterial, renews: Type.Optional(Text(32)) });
 export type IssueRequest = Static<typeof IssueRequest>;
-
-export const PublicPart = Type.Union([
-  strict({
-    kind: Type.Literal('postgres'),
-    user: Type.String(),
-    host: Type.String(),
-    port: Type.Integer(),
-    database: Type.String(),
-    sslMode: oneOf('disable', 'require', 'verify-full'),
-    caPem: Type.Optional(Type.String()),
-  }),
-  strict({
-    kind: Type.Literal('ssh'),
-    certificate: Type.String(),
-    login: Type.String(),
-    hosts: Type.Array(strict({ name: Name, host: Type.String(), port: Type.Integer() })),
-    knownHosts: Type.Array(Type.String()),
-  }),
-]);
 
 export const CredentialReply = strict({
   credentialId: Type.String(),

@@ -6,7 +6,6 @@ import { describe, expect, it } from 'vitest';
 import { runChild } from '../../src/cli/child.ts';
 import type { Context } from '../../src/cli/context.ts';
 import { Signals } from '../../src/cli/signals.ts';
-import { withSshConfig } from '../../src/cli/ssh-command.ts';
 import { part } from '../support/parts.ts';
 import { cleanEnvironment, ONCALL, startProcess } from '../support/process.ts';
 import { runCliTty } from '../support/pty.ts';
@@ -102,21 +101,5 @@ describe('a child', () => {
     writeFileSync(file, 'x');
     chmodSync(file, 0o600);
     await expect(run(file)).rejects.toMatchObject({ status: 126 });
-  });
-});
-
-describe('ssh behind run', () => {
-  it('reads the configuration of what was just opened, unless it has its own', () => {
-    expect(withSshConfig(['ssh', 'web-1'], '/run/c')).toEqual(['ssh', '-F', '/run/c', 'web-1']);
-    expect(withSshConfig(['/usr/bin/scp', 'a', 'web-1:'], '/run/c')).toEqual([
-      '/usr/bin/scp',
-      '-F',
-      '/run/c',
-      'a',
-      'web-1:',
-    ]);
-    expect(withSshConfig(['ssh', '-F/mine', 'web-1'], '/run/c')).toEqual(['ssh', '-F/mine', 'web-1']);
-    expect(withSshConfig(['psql'], '/run/c')).toEqual(['psql']);
-    expect(withSshConfig(['ssh', 'web-1'], undefined)).toEqual(['ssh', 'web-1']);
   });
 });

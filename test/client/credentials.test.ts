@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import {
   type CredentialCache,
-  createMaterial,
   type HeldCredential,
   listCredentials,
   openCredential,
@@ -12,17 +11,26 @@ import {
   wipe,
 } from '../../src/client/credentials.ts';
 import {
+  commandFor,
   environmentFor,
-  grantFolder,
-  sessionPaths,
   wipeSessionFiles,
   writeSessionFiles,
 } from '../../src/client/session-files.ts';
+import { grantFolder, joinedFile } from '../../src/client/session-paths.ts';
+import type { ClientTarget, PartOf } from '../../src/client/targets/client-target.ts';
+import { POSTGRES } from '../../src/client/targets/postgres.ts';
+import { SSH } from '../../src/client/targets/ssh.ts';
 import { part } from '../support/parts.ts';
 import { tempDir } from '../support/temp.ts';
 import { failureOf, GRANT_ID, testContext } from './fixture.ts';
 
 const OTHER_ID = 'gr_zzzzzzzzzzzzzzzzzzz';
+
+/** Of the two kinds whose secrets need nothing of the broker's answer. */
+async function newSecret<K extends 'postgres' | 'ssh'>({ createMaterial }: ClientTarget<K>) {
+  const { secretFor } = await createMaterial();
+  return secretFor({} as PartOf<K>, async () => new Uint8Array());
+}
 
 async function postgres(grantId = GRANT_ID, more: object = {}): Promise<HeldCredential> {
   return {
@@ -30,7 +38,7 @@ async function postgres(grantId = GRANT_ID, more: object = {}): Promise<HeldCred
     credentialId: 'cr_1',
     target: { resource: 'db-replica', role: 'read' },
     handle: 'oncall_ana_1',
-    secret: (await createMaterial('postgres')).secret,
+    secret: await newSecret(POSTGRES),
     publicPart: {
       kind: 'postgres',
       user: 'oncall_ana_1',
@@ -51,7 +59,7 @@ async function ssh(grantId = GRANT_ID, more: object = {}): Promise<HeldCredentia
   return {
     ...(await postgres(grantId)),
     target: { resource: 'web', role: 'admin' },
-    secret: (await createMaterial('ssh')).secret,
+    secret: await newSecret(SSH),
     publicPart: {
       kind: 'ssh',
       certificate: 'ssh-ed25519-cert-v01@openssh.com AAAA',
@@ -146,12 +154,12 @@ describe('a sealed credential', () => {
 });
 
 test('new secrets are of the form that the broker takes, and never the same', async () => {
-  const [a, b] = [await createMaterial('postgres'), await createMaterial('postgres')];
-  expect(a.secret).toMatchObject({ password: expect.stringMatching(/^[A-Za-z0-9]{32}$/) });
+  const [a, b] = [await POSTGRES.createMaterial(), await POSTGRES.createMaterial()];
+  expect(await newSecret(POSTGRES)).toMatchObject({ password: expect.stringMatching(/^[A-Za-z0-9]{32}$/) });
   expect(a.material).toMatchObject({ verifier: expect.stringMatching(/^SCRAM-SHA-256\$4096:/) });
-  expect(a).not.toEqual(b);
-  const { secret, material } = await createMaterial('ssh');
-  if (secret.kind !== 'ssh' || material.kind !== 'ssh') throw new Error('another kind');
+  expect(a.material).not.toEqual(b.material);
+  const { secretFor, material } = await SSH.createMaterial();
+  const secret = await secretFor({} as PartOf<'ssh'>, async () => new Uint8Array());
   const file = join(tempDir(), 'key');
   writeFileSync(file, secret.privateKey, { mode: 0o600 });
   expect(execFileSync('ssh-keygen', ['-y', '-f', file], { encoding: 'utf8' }).trim()).toBe(
@@ -185,14 +193,14 @@ describe('the session files', () => {
     const { paths } = testContext();
     const credential = await postgres(GRANT_ID, { host: 'fd00::2', database: 'a\\b:c' });
     await writeSessionFiles(paths, [credential]);
-    expect(readFileSync(sessionPaths(paths).pgpass, 'utf8')).toMatch(/^fd00\\:\\:2:5432:a\\\\b\\:c:/);
+    expect(readFileSync(joinedFile(paths, 'pgpass'), 'utf8')).toMatch(/^fd00\\:\\:2:5432:a\\\\b\\:c:/);
   });
 
   test('of several databases are services, newest first, and of one that is wiped nothing stays', async () => {
     const { paths } = testContext();
     const [older, newer] = [await postgres(), await postgres(OTHER_ID, { user: 'newer' })];
     await writeSessionFiles(paths, [older, newer]);
-    const { pgServices, pgpass } = sessionPaths(paths);
+    const [pgServices, pgpass] = [joinedFile(paths, 'pg_service.conf'), joinedFile(paths, 'pgpass')];
     expect(environmentFor(paths, [older, newer])).toEqual({ PGSERVICEFILE: pgServices, PGPASSFILE: pgpass });
     const services = readFileSync(pgServices, 'utf8');
     expect(services.match(/^\[.*\]$/gm)).toEqual([
@@ -278,7 +286,7 @@ test.skipIf(!part('postgres'))('psql finds a service and its password', async ()
   });
   const known = { ...credential, secret: { kind: 'postgres' as const, password: server.password } };
   await writeSessionFiles(paths, [known]);
-  const { pgServices } = sessionPaths(paths);
+  const pgServices = joinedFile(paths, 'pg_service.conf');
   for (const [env, name] of [
     [environmentFor(paths, [known]), 'dbname=postgres'],
     [{ PGSERVICEFILE: pgServices }, 'service=db-replica'],
@@ -290,4 +298,22 @@ test.skipIf(!part('postgres'))('psql finds a service and its password', async ()
     });
     expect(out.trim()).toBe('42');
   }
+});
+
+test('ssh behind run reads the configuration of what was just opened, unless it has its own', async () => {
+  const { paths } = testContext();
+  const [database, one, other] = [await postgres(), await ssh(), await ssh(OTHER_ID)];
+  const own = join(grantFolder(paths, GRANT_ID), 'ssh_config');
+  expect(commandFor(paths, [database, one], ['ssh', 'web-1'])).toEqual(['ssh', '-F', own, 'web-1']);
+  const joined = joinedFile(paths, 'ssh_config');
+  expect(commandFor(paths, [one, other], ['/bin/scp', 'a', 'b:'])).toEqual([
+    '/bin/scp',
+    '-F',
+    joined,
+    'a',
+    'b:',
+  ]);
+  expect(commandFor(paths, [one], ['ssh', '-F/mine', 'web-1'])).toEqual(['ssh', '-F/mine', 'web-1']);
+  expect(commandFor(paths, [one], ['psql'])).toEqual(['psql']);
+  expect(commandFor(paths, [database], ['ssh', 'web-1'])).toEqual(['ssh', 'web-1']);
 });

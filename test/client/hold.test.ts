@@ -10,7 +10,7 @@ import {
   releaseLocal,
 } from '../../src/client/hold.ts';
 import { noteContact, noteUnheard, refreshStatus } from '../../src/client/refresh.ts';
-import { grantFolder } from '../../src/client/session-files.ts';
+import { grantFolder } from '../../src/client/session-paths.ts';
 import { readStatusFile } from '../../src/client/status-file.ts';
 import { formatInstant } from '../../src/protocol/time.ts';
 import { failureOf, GRANT_ID, testClient, testContext, testGrant } from './fixture.ts';

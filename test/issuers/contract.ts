@@ -15,6 +15,8 @@ export interface World {
 
 export interface Device {
   material: KeyMaterial;
+  /** Where the target hands out secrets: seals one to this device. */
+  seal?: (secret: Uint8Array) => Promise<string>;
   /** Resolves to whether the target let it in. */
   login(issued: Issued): Promise<boolean>;
 }
@@ -71,6 +73,7 @@ export function createLogin(
         subject,
         handle,
         material: device.material,
+        seal: device.seal ?? (async () => 'sealed to nobody'),
         ...times(lifeMs),
         ...rest,
       });

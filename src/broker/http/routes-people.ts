@@ -2,6 +2,7 @@
 import { Type } from '@sinclair/typebox';
 import { AppError } from '../../protocol/errors.ts';
 import * as m from '../../protocol/messages.ts';
+import { Name } from '../../protocol/schema.ts';
 import type { ReadTx } from '../../store/store.ts';
 import { actorOf } from '../caller.ts';
 import { findIncident } from '../incident-refs.ts';
@@ -55,7 +56,7 @@ export function registerPeopleRoutes(context: RouteContext): void {
     bundles: viewBundles(rules().catalogue),
   }));
 
-  const UserQuery = Type.Object({ user: Type.Optional(m.Name) }, { additionalProperties: false });
+  const UserQuery = Type.Object({ user: Type.Optional(Name) }, { additionalProperties: false });
   read('/v1/devices', { result: m.DeviceList, query: UserQuery }, (caller, { query }) =>
     store.read(async (tx) => {
       const user = query.user ?? caller.person.id;

@@ -2,20 +2,21 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HeldCredential } from '../../client/credentials.ts';
 import { ensureCredential } from '../../client/hold.ts';
-import { environmentFor, grantFolder } from '../../client/session-files.ts';
+import { environmentFor } from '../../client/session-files.ts';
+import { grantFolder } from '../../client/session-paths.ts';
+import { clientTarget, fromAllKinds } from '../../client/targets/kinds.ts';
 import { AppError } from '../../protocol/errors.ts';
 import { defineCommand, firstArgument, readTarget, type TypedTarget, textOption } from '../command.ts';
 import type { Context } from '../context.ts';
 import { findGrant, formatTyped, notHeld, standingGrants } from '../held-grants.ts';
 import { writeJson } from '../io.ts';
 
-const FORMATS = ['env', 'json', 'pgpass', 'ssh'] as const;
-type CredentialFormat = (typeof FORMATS)[number];
+const FORMATS = ['env', 'json', ...fromAllKinds(({ formats }) => Object.keys(formats))];
 
 export interface CredentialOptions {
   readonly target: TypedTarget;
   /** Undefined: json with --json, else what fits the target. */
-  readonly format: CredentialFormat | undefined;
+  readonly format: string | undefined;
 }
 
 export const credentialCommand = defineCommand<CredentialOptions>({
@@ -35,14 +36,14 @@ export async function runCredential(context: Context, options: CredentialOptions
   const { target } = options;
   const grant = findGrant(target, await standingGrants(context));
   if (grant === undefined) throw notHeld(formatTyped(target));
-  const fitting = grant.kind === 'postgres' ? 'env' : 'ssh';
-  const format = options.format ?? (context.format === 'table' ? fitting : 'json');
-  if ((format === 'pgpass' && grant.kind !== 'postgres') || (format === 'ssh' && grant.kind !== 'ssh')) {
+  const { formats, usualFormat, secretEnvironment } = clientTarget(grant.kind);
+  const format = options.format ?? (context.format === 'table' ? usualFormat : 'json');
+  if (format !== 'env' && format !== 'json' && !(format in formats)) {
     throw new AppError(
       'usage',
       `--format ${format} does not fit ${target.resource}, which is ${grant.kind}`,
       {
-        hint: `use --format ${fitting} or json`,
+        hint: `use --format ${usualFormat} or json`,
       },
     );
   }
@@ -57,17 +58,11 @@ export async function runCredential(context: Context, options: CredentialOptions
     });
   }
   if (format === 'env') {
-    const env = { ...environmentFor(paths, [credential]), ...passwordOf(credential) };
+    const env = { ...environmentFor(paths, [credential]), ...secretEnvironment(credential.secret) };
     const lines = Object.entries(env).map(([name, value]) => `export ${name}=${shellQuote(value)}\n`);
     return context.io.stdout.write(lines.join(''));
   }
-  context.io.stdout.write(
-    await readFile(join(folder, format === 'pgpass' ? 'pgpass' : 'ssh_config'), 'utf8'),
-  );
-}
-
-function passwordOf({ secret }: HeldCredential): Record<string, string> {
-  return secret.kind === 'postgres' ? { PGPASSWORD: secret.password } : {};
+  context.io.stdout.write(await readFile(join(folder, formats[format] ?? ''), 'utf8'));
 }
 
 function secretJson({ target, grantId, expiresAt, publicPart, secret }: HeldCredential): object {
@@ -75,7 +70,7 @@ function secretJson({ target, grantId, expiresAt, publicPart, secret }: HeldCred
   return { target, grantId, expiresAt, ...publicPart, ...parts };
 }
 
-function readFormat(text: string | undefined): CredentialFormat | undefined {
+function readFormat(text: string | undefined): string | undefined {
   const format = FORMATS.find((name) => name === text);
   if (text !== undefined && format === undefined) {
     throw new AppError('usage', `unknown credential format: ${text}`, { hint: `use ${FORMATS.join(', ')}` });

@@ -1,5 +1,5 @@
 import { ensureCredentials } from '../../client/hold.ts';
-import { environmentFor } from '../../client/session-files.ts';
+import { commandFor, environmentFor } from '../../client/session-files.ts';
 import { AppError, isAppError } from '../../protocol/errors.ts';
 import { runChild } from '../child.ts';
 import { defineCommand, durationOption, readTarget, type TypedTarget } from '../command.ts';
@@ -7,7 +7,6 @@ import type { Context } from '../context.ts';
 import { StatusError } from '../failure.ts';
 import { keepFresh } from '../keep-fresh.ts';
 import { obtainGrants } from '../obtain-grants.ts';
-import { withSshConfig } from '../ssh-command.ts';
 import { neverSpin } from '../waiting.ts';
 import { type AskOptions, readAsk } from './request.ts';
 
@@ -68,7 +67,7 @@ async function prepareAndRun(context: Context, options: RunOptions): Promise<num
   const grants = await obtainGrants(context, options);
   const credentials = await ensureCredentials(client, grants);
   const access = environmentFor(client.context.paths, credentials);
-  const [program, ...args] = withSshConfig(options.command, access.ONCALL_SSH_CONFIG);
+  const [program, ...args] = commandFor(client.context.paths, credentials, options.command);
   neverSpin(context.io);
   const stop = new AbortController();
   const fresh = keepFresh(context, grants, credentials, stop.signal);

@@ -1,27 +1,51 @@
-import { isIP } from 'node:net';
-import type { Node } from 'yaml';
-import { isLoopback } from '../protocol/loopback.ts';
-import { isName, isPartName } from '../protocol/names.ts';
-import { type Fields, readFields } from './fields.ts';
-import { NAME_FORM, readNamed } from './people.ts';
-import type { Placed } from './read.ts';
-import { readSecretRef } from './secret-ref.ts';
-import type { PostgresRole, PostgresSettings } from './types.ts';
+import { isLoopback } from '../../protocol/loopback.ts';
+import { isName } from '../../protocol/names.ts';
+import { type Fields, readFields } from '../fields.ts';
+import { isHost } from '../host.ts';
+import { NAME_FORM } from '../people.ts';
+import { readRoleEntries } from '../role-entries.ts';
+import { readSecretRef } from '../secret-ref.ts';
+import type { SecretRef } from '../types.ts';
+import type { TargetReader } from './target-reader.ts';
 
-export const POSTGRES_KEYS = ['connection', 'broker', 'quarantineRole', 'keepDefiners', 'maxRoles'];
+export interface PostgresRole {
+  /** The template role whose rights an ephemeral role gets. */
+  template: string;
+  description: string | undefined;
+}
+
+export interface PostgresSettings {
+  kind: 'postgres';
+  host: string;
+  port: number;
+  database: string;
+  sslMode: 'disable' | 'require' | 'verify-full';
+  /** PEM file of the CA that signed the server's certificate, relative to the catalogue. */
+  caFile: string | undefined;
+  /** The broker's own login at the target: CREATEROLE and ADMIN OPTION on the templates, nothing more. */
+  broker: { user: string; password: SecretRef | undefined };
+  quarantineRole: string;
+  /** Leave SECURITY DEFINER functions and triggers that an ephemeral role created. */
+  keepDefiners: boolean;
+  /** Issuing is refused above this number of ephemeral roles. */
+  maxRoles: number;
+  roles: ReadonlyMap<string, PostgresRole>;
+}
 
 const SQL_NAME = /^[A-Za-z_][A-Za-z0-9_$-]{0,62}$/;
 const SQL_FORM = 'a PostgreSQL role name';
-const PART_FORM = 'a name: small letters, digits and -, at most 40';
-const HOST_NAME = /^(?!-)[A-Za-z0-9.-]{1,253}$/;
 const DEFAULT_MAX_ROLES = 200;
 
-export function isHost(text: string): boolean {
-  return isIP(text) !== 0 || HOST_NAME.test(text);
-}
+export const POSTGRES: TargetReader<PostgresSettings> = {
+  keys: ['connection', 'broker', 'quarantineRole', 'keepDefiners', 'maxRoles'],
+  credentialSeconds: { least: 1, usual: 600, most: 3600 },
+  read: readPostgres,
+  secrets: ({ broker }) => [broker.password],
+  certificateFiles: ({ caFile }) => [caFile],
+};
 
 /** The settings of a postgres resource; undefined after a finding where a required part is missing or wrong. */
-export function readPostgres(fields: Fields): PostgresSettings | undefined {
+function readPostgres(fields: Fields): PostgresSettings | undefined {
   const connection = readConnection(fields);
   const broker = readBroker(fields);
   const isSqlName = (text: string) => SQL_NAME.test(text);
@@ -90,25 +114,4 @@ function readRoles(fields: Fields): Map<string, PostgresRole> | undefined {
     const template = role.requiredMatching('template', (text) => SQL_NAME.test(text), SQL_FORM);
     return template && { template: template.value, description: role.text('description')?.value };
   });
-}
-
-/** `roles` of any kind of resource, in the order written: narrowest first. */
-export function readRoleEntries<T>(
-  fields: Fields,
-  keys: readonly string[],
-  read: (role: Fields) => T | undefined,
-): Map<string, T> | undefined {
-  const { reader } = fields;
-  const roles: Placed<Node> | undefined = fields.required('roles', (node) => node);
-  if (roles === undefined) return undefined;
-  const path = `${fields.path}.roles`;
-  const found = new Map<string, T>();
-  for (const { key, value } of readNamed(reader, roles.node, path, isPartName, PART_FORM)) {
-    const role = readFields(reader, value, `${path}.${key.value}`, keys);
-    const settings = role && read(role);
-    if (settings !== undefined) found.set(key.value, settings);
-  }
-  return found.size > 0
-    ? found
-    : reader.error(roles.node, `${path} has no role`, 'add one, e.g. read: { … }');
 }

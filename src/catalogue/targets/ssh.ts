@@ -1,19 +1,53 @@
 import { isIP } from 'node:net';
 import type { Node } from 'yaml';
-import { type Fields, readFields } from './fields.ts';
-import { isHost, readRoleEntries } from './postgres-settings.ts';
-import { quote, type Reader } from './read.ts';
-import type { SshHost, SshRole, SshSettings } from './types.ts';
+import { type Fields, readFields } from '../fields.ts';
+import { isHost } from '../host.ts';
+import { quote, type Reader } from '../read.ts';
+import { readRoleEntries } from '../role-entries.ts';
+import type { TargetReader } from './target-reader.ts';
 
-export const SSH_KEYS = ['hosts', 'hostCa'];
+export interface SshRole {
+  /** The account at the host. */
+  login: string;
+  forceCommand: string | undefined;
+  /** CIDR list for the certificate's source-address option. */
+  sourceAddress: string | undefined;
+  description: string | undefined;
+}
+
+export interface SshHost {
+  /** The name people type: an alias in the generated SSH configuration. */
+  name: string;
+  host: string;
+  port: number;
+  /** `ssh-ed25519 AAAA…` lines; empty where `hostCa` vouches. */
+  hostKeys: readonly string[];
+}
+
+export interface SshSettings {
+  kind: 'ssh';
+  hosts: readonly SshHost[];
+  /** A host CA's public key line, for `@cert-authority` in known_hosts. */
+  hostCa: string | undefined;
+  roles: ReadonlyMap<string, SshRole>;
+}
 
 const LOGIN = /^[a-z_][a-z0-9_-]{0,31}$/;
 /** It becomes an alias in an SSH configuration, where `*`, `?` and `!` are patterns. */
 const HOST_ALIAS = /^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$/;
 const KEY_TYPES = /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521))$/;
 
+export const SSH: TargetReader<SshSettings> = {
+  keys: ['hosts', 'hostCa'],
+  // sshd never asks again, so a certificate lives no longer than its revocation may take to arrive.
+  credentialSeconds: { least: 1, usual: 300, most: 300 },
+  read: readSsh,
+  secrets: () => [],
+  certificateFiles: () => [],
+};
+
 /** The settings of an ssh resource; undefined after a finding where a required part is missing or wrong. */
-export function readSsh(fields: Fields): SshSettings | undefined {
+function readSsh(fields: Fields): SshSettings | undefined {
   const { reader } = fields;
   const hostCa = fields.optional('hostCa', (node, path) => readPublicKey(reader, node, path));
   const items = fields.required('hosts', (node, path) => reader.list(node, path));

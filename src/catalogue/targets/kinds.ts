@@ -1,0 +1,15 @@
+/** The one place that lists how each kind of target is read from the catalogue. */
+import type { TargetKind } from '../../protocol/target-kinds.ts';
+import { POSTGRES, type PostgresSettings } from './postgres.ts';
+import { SSH, type SshSettings } from './ssh.ts';
+import type { TargetReader } from './target-reader.ts';
+
+export type TargetSettings = PostgresSettings | SshSettings;
+
+type Readers = { readonly [K in TargetKind]: TargetReader<Extract<TargetSettings, { kind: K }>> };
+const READERS: Readers = { postgres: POSTGRES, ssh: SSH };
+
+export function targetReader(kind: TargetKind): TargetReader<TargetSettings> {
+  // Each reader takes the settings of its own kind alone, and its kind is what it is found by.
+  return READERS[kind] as TargetReader<TargetSettings>;
+}

@@ -1,0 +1,55 @@
+/**
+ * What the engineer's machine knows of one kind of target: which secret is made for a credential, which files tools read, and
+ * what their environment gets. Everything in a public part comes from outside and is checked before a file holds it.
+ */
+import type { TargetKind } from '../../protocol/target-kinds.ts';
+import type { KeyMaterial, PublicPart } from '../../protocol/targets/kinds.ts';
+import type { HeldCredential } from '../credentials.ts';
+import type { ClientPaths } from '../paths.ts';
+import type { CredentialSecret } from './kinds.ts';
+
+export type PartOf<K extends TargetKind> = Extract<PublicPart, { kind: K }>;
+export type SecretOf<K extends TargetKind> = Extract<CredentialSecret, { kind: K }>;
+
+/** A credential of one kind. Secret. */
+export interface Held<K extends TargetKind> extends HeldCredential {
+  readonly publicPart: PartOf<K>;
+  readonly secret: SecretOf<K>;
+}
+
+/** Opens what the broker sealed to this device for this credential. Throws AppError `corrupt_file`. */
+export type Unseal = (sealed: string) => Promise<Uint8Array>;
+
+export interface Material<K extends TargetKind> {
+  /** What the broker gets. */
+  readonly material: Extract<KeyMaterial, { kind: K }>;
+  /** The secret, once the broker has answered. */
+  readonly secretFor: (part: PartOf<K>, unseal: Unseal) => Promise<SecretOf<K>>;
+}
+
+/** A program and its arguments. */
+export type Command = readonly [string, ...string[]];
+
+export interface ClientTarget<K extends TargetKind> {
+  /** Begins to load what {@link createMaterial} needs. */
+  prepare(): void;
+  createMaterial(): Promise<Material<K>>;
+  /** For a kind whose renewals keep the secret of the credential before; the others make a new one each time. */
+  reuse?(secret: SecretOf<K>): Material<K>;
+  /** By name, in the grant's own folder: what tools read. Throws AppError `corrupt_file` for a value that no file can hold safely. */
+  files(credential: Held<K>, folder: string): Readonly<Record<string, string>>;
+  /** Those of the files that are also joined over all grants, newest first, in the run folder itself. */
+  readonly joined: readonly string[];
+  /** What a tool's environment gets for these, at least one. Without secrets, unless the tool reads them from nowhere else. */
+  environment(paths: ClientPaths, credentials: readonly Held<K>[]): Readonly<Record<string, string>>;
+  /** The command that `oncall run` starts, for tools that are told by arguments alone where to go. Never a secret. */
+  adaptCommand?(command: Command, paths: ClientPaths, credentials: readonly Held<K>[]): Command;
+  /** What `oncall credential --format env` adds: the secret itself. */
+  secretEnvironment(secret: SecretOf<K>): Readonly<Record<string, string>>;
+  /** Formats of `oncall credential`, besides `env` and `json`: which of the files each prints. */
+  readonly formats: Readonly<Record<string, string>>;
+  /** The format where none is asked for. */
+  readonly usualFormat: string;
+  /** What people type behind `oncall run TARGET --`. */
+  tool(part: PartOf<K>): string;
+}

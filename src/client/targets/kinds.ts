@@ -1,0 +1,24 @@
+/** The one place that lists what this machine knows of each kind of target. */
+import type { TargetKind } from '../../protocol/target-kinds.ts';
+import type { ClientTarget } from './client-target.ts';
+import { POSTGRES } from './postgres.ts';
+import { SSH } from './ssh.ts';
+
+/** What logs in, besides the public part. */
+export type CredentialSecret =
+  | { readonly kind: 'postgres'; readonly password: string }
+  /** `privateKey` in OpenSSH's own form, `publicKey` as a line. */
+  | { readonly kind: 'ssh'; readonly privateKey: string; readonly publicKey: string };
+
+type Targets = { readonly [K in TargetKind]: ClientTarget<K> };
+const TARGETS: Targets = { postgres: POSTGRES, ssh: SSH };
+
+export function clientTarget(kind: TargetKind): ClientTarget<TargetKind> {
+  // Each takes parts and secrets of its own kind alone, and its kind is what it is found by.
+  return TARGETS[kind] as unknown as ClientTarget<TargetKind>;
+}
+
+/** What every kind has in its list of joined files, or of formats. */
+export function fromAllKinds<T>(list: (target: ClientTarget<TargetKind>) => readonly T[]): T[] {
+  return Object.values(TARGETS).flatMap((target) => list(target as unknown as ClientTarget<TargetKind>));
+}

@@ -1,0 +1,93 @@
+/** `psql` and everything else on libpq: a password file and a service file. */
+import { join } from 'node:path';
+import { formatTarget } from '../../protocol/names.ts';
+import type { ClientPaths } from '../paths.ts';
+import { grantFolder, joinedFile } from '../session-paths.ts';
+import type { ClientTarget, Held, PartOf } from './client-target.ts';
+import { plain } from './config-text.ts';
+import { createPassword } from './password.ts';
+
+type Part = PartOf<'postgres'>;
+
+export const POSTGRES: ClientTarget<'postgres'> = {
+  prepare() {
+    import('../../protocol/scram.ts').catch(() => {});
+  },
+
+  async createMaterial() {
+    const { createScramVerifier } = await import('../../protocol/scram.ts');
+    const password = createPassword();
+    return {
+      material: { kind: 'postgres', verifier: createScramVerifier(password) },
+      secretFor: async () => ({ kind: 'postgres', password }),
+    };
+  },
+
+  files({ publicPart, secret, target }, folder) {
+    const sections = [target.resource, formatTarget(target)];
+    return {
+      pgpass: pgpassLine(publicPart, secret.password),
+      'pg_service.conf': sections.map((name) => serviceSection(name, publicPart, folder)).join(''),
+      ...(publicPart.caPem === undefined ? {} : { 'ca.pem': publicPart.caPem }),
+    };
+  },
+
+  joined: ['pgpass', 'pg_service.conf'],
+
+  /** For one target the PG* variables; for several the files, with services named after the resource and `resource:role`. */
+  environment(paths, credentials) {
+    const [first] = credentials;
+    if (first !== undefined && credentials.length === 1) return oneTarget(paths, first);
+    return {
+      PGSERVICEFILE: joinedFile(paths, 'pg_service.conf'),
+      PGPASSFILE: joinedFile(paths, 'pgpass'),
+    };
+  },
+
+  secretEnvironment: ({ password }) => ({ PGPASSWORD: password }),
+  formats: { pgpass: 'pgpass' },
+  usualFormat: 'env',
+  tool: () => 'psql',
+};
+
+function oneTarget(paths: ClientPaths, { grantId, publicPart }: Held<'postgres'>): Record<string, string> {
+  const folder = grantFolder(paths, grantId);
+  const rootCert = rootCertificate(publicPart, folder);
+  return {
+    PGHOST: publicPart.host,
+    PGPORT: String(publicPart.port),
+    PGUSER: publicPart.user,
+    PGDATABASE: publicPart.database,
+    PGPASSFILE: join(folder, 'pgpass'),
+    PGSSLMODE: publicPart.sslMode,
+    ...(rootCert === undefined ? {} : { PGSSLROOTCERT: rootCert }),
+  };
+}
+
+/** libpq manual, "The Password File": a backslash before every colon and backslash. */
+function pgpassLine({ host, port, database, user }: Part, password: string): string {
+  const fields = [host, String(port), database, user, password];
+  return `${fields.map((field) => plain(field).replace(/[\\:]/g, '\\$&')).join(':')}\n`;
+}
+
+/** libpq manual, "The Connection Service File": the value is the rest of the line; there is no quoting. */
+function serviceSection(name: string, part: Part, folder: string): string {
+  const rootCert = rootCertificate(part, folder);
+  const settings = {
+    host: part.host,
+    port: String(part.port),
+    dbname: part.database,
+    user: part.user,
+    passfile: join(folder, 'pgpass'),
+    sslmode: part.sslMode,
+    ...(rootCert === undefined ? {} : { sslrootcert: rootCert }),
+  };
+  const lines = Object.entries(settings).map(([key, value]) => `${key}=${plain(value)}`);
+  return `[${name}]\n${lines.join('\n')}\n\n`;
+}
+
+/** Without a CA of the catalogue's, verify-full means a publicly trusted server (libpq 16 and later). */
+function rootCertificate(part: Part, folder: string): string | undefined {
+  if (part.caPem !== undefined) return join(folder, 'ca.pem');
+  return part.sslMode === 'verify-full' ? 'system' : undefined;
+}

@@ -1,0 +1,99 @@
+/** `ssh`, `scp` and `sftp`: a key pair made here, a certificate over it, and host blocks of their own. */
+import { basename, join } from 'node:path';
+import { AppError } from '../../protocol/errors.ts';
+import { isName } from '../../protocol/names.ts';
+import type { ClientPaths } from '../paths.ts';
+import { grantFolder, joinedFile } from '../session-paths.ts';
+import type { ClientTarget, Held, Material, PartOf, SecretOf } from './client-target.ts';
+import { plain, unsafeValue } from './config-text.ts';
+
+type Part = PartOf<'ssh'>;
+
+const PROGRAMS = ['ssh', 'scp', 'sftp'];
+
+export const SSH: ClientTarget<'ssh'> = {
+  prepare() {
+    for (const loading of [import('../../protocol/ssh-key.ts'), import('../../protocol/ssh-wire.ts')])
+      loading.catch(() => {});
+  },
+
+  async createMaterial() {
+    const { generateKeyPairSync } = await import('node:crypto');
+    const { formatOpenSshPrivateKey } = await import('../../protocol/ssh-key.ts');
+    const { formatSshPublicKey } = await import('../../protocol/ssh-wire.ts');
+    const pair = generateKeyPairSync('ed25519');
+    const publicKey = formatSshPublicKey(pair.publicKey);
+    return materialOf({ kind: 'ssh', privateKey: formatOpenSshPrivateKey(pair.privateKey), publicKey });
+  },
+
+  /** One key a grant: a renewal then changes the certificate alone, and no tool sees a pair that does not match. */
+  reuse: materialOf,
+
+  files({ publicPart, secret }, folder) {
+    return {
+      known_hosts: publicPart.knownHosts.map((line) => `${plain(line)}\n`).join(''),
+      key: secret.privateKey,
+      'key-cert.pub': `${plain(publicPart.certificate.trim())}\n`,
+      ssh_config: publicPart.hosts.map((host) => hostBlock(host, publicPart, folder)).join(''),
+    };
+  },
+
+  joined: ['ssh_config'],
+
+  environment: (paths, credentials) => ({ ONCALL_SSH_CONFIG: configFile(paths, credentials) }),
+
+  /** OpenSSH reads its configuration from no environment variable, so `-F` is put in, unless the command has one. */
+  adaptCommand([program, ...args], paths, credentials) {
+    const isOurs = PROGRAMS.includes(basename(program)) && !args.some((word) => word.startsWith('-F'));
+    return isOurs ? [program, '-F', configFile(paths, credentials), ...args] : [program, ...args];
+  },
+
+  secretEnvironment: () => ({}),
+  formats: { ssh: 'ssh_config' },
+  usualFormat: 'ssh',
+  tool: ({ hosts }) => `ssh ${hosts[0]?.name ?? 'HOST'}`,
+};
+
+/** One alone reads its own file, so that another grant on the same host does not come first. */
+function configFile(paths: ClientPaths, credentials: readonly Held<'ssh'>[]): string {
+  const [first] = credentials;
+  return first !== undefined && credentials.length === 1
+    ? join(grantFolder(paths, first.grantId), 'ssh_config')
+    : joinedFile(paths, 'ssh_config');
+}
+
+function materialOf(secret: SecretOf<'ssh'>): Material<'ssh'> {
+  return { material: { kind: 'ssh', publicKey: secret.publicKey }, secretFor: async () => secret };
+}
+
+/** ssh_config(5). Nothing of the person's own configuration or agent mixes in; an unknown host key ends the connection. */
+function hostBlock(host: Part['hosts'][number], { login }: Part, folder: string): string {
+  if (!isName(host.name) || !/^[A-Za-z0-9:][A-Za-z0-9._:-]{0,254}$/.test(host.host) || !isName(login)) {
+    throw unsafeValue();
+  }
+  return `Host ${host.name}
+  HostName ${host.host}
+  Port ${host.port}
+  User ${login}
+  IdentityFile ${sshPath(join(folder, 'key'))}
+  CertificateFile ${sshPath(join(folder, 'key-cert.pub'))}
+  IdentitiesOnly yes
+  IdentityAgent none
+  PreferredAuthentications publickey
+  UserKnownHostsFile ${sshPath(join(folder, 'known_hosts'))}
+  GlobalKnownHostsFile none
+  StrictHostKeyChecking yes
+  UpdateHostKeys no
+
+`;
+}
+
+/** Quoted, with `%` doubled; a quote, a backslash or `${` can't be written so that every OpenSSH reads it the same. */
+function sshPath(path: string): string {
+  if (/["\\]|\$\{/.test(path)) {
+    throw new AppError('unsafe_file', `ssh cannot read files under ${path}`, {
+      hint: 'set ONCALL_HOME to a folder without quotes, backslashes and ${',
+    });
+  }
+  return `"${plain(path).replace(/%/g, '%%')}"`;
+}
