@@ -74,6 +74,11 @@ function parseSignature(line: string): Note['signatures'][number] {
   return { name, keyId: bytes.subarray(0, KEY_ID_BYTES), signature: bytes.subarray(KEY_ID_BYTES) };
 }
 
+/** A key's name and id as C2SP writes them in verifier keys: `<name>+<8 hex digits>`. */
+export function formatKeyName(key: NoteVerifier): string {
+  return `${key.name}+${keyId(key).toString('hex')}`;
+}
+
 function keyId({ name, publicKey }: NoteVerifier): Buffer {
   const input = Buffer.concat([Buffer.from(`${name}\n`), Buffer.of(ED25519_TYPE), publicKey]);
   return hash('sha256', input, 'buffer').subarray(0, KEY_ID_BYTES);

@@ -1,6 +1,7 @@
 /** The issuers of this broker, wired to its keys, its secrets and its store. */
 import { readFile } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
+import { formatKeyName } from '../audit/signed-note.ts';
 import type { SecretRef } from '../catalogue/types.ts';
 import type { Issuer } from '../issuers/issuer.ts';
 import { createIssuers } from '../issuers/kinds.ts';
@@ -28,6 +29,7 @@ export function createBrokerIssuers(parts: IssuerParts): {
 } {
   const { config, keys, store, catalogueDirectory } = parts;
   return createIssuers({
+    installation: formatKeyName({ name: config.origin, publicKey: keys.log.rawPublicKey }),
     resolveSecret: (ref) => parts.resolveSecret(ref).catch(notSetUp),
     readCa: (file) =>
       readFile(isAbsolute(file) ? file : join(catalogueDirectory, file), 'utf8').catch(notSetUp),

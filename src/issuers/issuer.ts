@@ -11,7 +11,8 @@ export type { KeyMaterial, PublicPart };
  * login exists. `issue`, `renew` and `end` are idempotent under their handle: called again after a crash they reach the
  * same state. Each honours `signal`, which aborts before the lease on the credential's row ends. What `issue` and `renew`
  * sent takes effect at the target before `deadlineMs` or never, even if this process was paused in between; a late `end`
- * does no harm. `prove` reads back from the target; it never infers.
+ * does no harm. `prove` reads back from the target; it never infers. Several installations may share a target: each login
+ * says there which of them made it.
  * Errors: AppError `target_unreachable` (try again), `target_refused` (trying again will not help), `invalid_request` for
  * key material of the wrong form.
  */
@@ -27,6 +28,8 @@ export interface Issuer {
   renew(input: RenewInput): Promise<Issued>;
   end(input: EndInput): Promise<EndReport>;
   prove(input: EndInput): Promise<Proof>;
+  /** What stands at the target under our naming scheme now, read back; it alters nothing. */
+  survey(resource: Resource, signal: AbortSignal): Promise<Survey>;
   /** Exactly what the target's admin must do, ready to paste. */
   guide(resource: Resource): TargetGuide;
   /** Each requirement proven live. */
@@ -96,6 +99,30 @@ export type Proof =
   /** Not proven, but the target refuses it by itself from then on. */
   | { state: 'expires'; method: string; expiresAtMs: number }
   | { state: 'unproven'; method: string; reason: string };
+
+/** Where logins leave nothing at the target by which they could be listed, there is nothing to compare: `persists: false`. */
+export type Survey =
+  | { persists: false }
+  | {
+      persists: true;
+      /** At most {@link SURVEY_LIMIT}, none twice. */
+      found: readonly Found[];
+      /** False where there was more than fits: what is missing from `found` may exist all the same. */
+      isComplete: boolean;
+    };
+
+export const SURVEY_LIMIT = 5000;
+
+/** A login that this installation made, or of which the target does not say who did. Never one that another installation made. */
+export interface Found {
+  handle: string;
+  /** Whether the target says that this installation made it. */
+  isOurs: boolean;
+  /** When the target stops taking it by itself; undefined where it never does, or does not say. */
+  expiresAtMs: number | undefined;
+  /** What else the target says of it (grant, person, incident), for people to read: escaped, one line, at most 500 characters. */
+  note: string;
+}
 
 export interface TargetGuide {
   steps: readonly { title: string; where: string; text: string }[];

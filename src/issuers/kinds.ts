@@ -10,6 +10,11 @@ import { createSshProbe } from './ssh-probe.ts';
 const REVOCATION_WAIT_MS = 45_000;
 
 export interface IssuersOptions extends PostgresAccess {
+  /**
+   * The broker's name at its targets, by which its logins are told from those of another installation: its log's key, as C2SP
+   * signed notes name it (`origin+8 hex digits`). Where names have little room, the digits do.
+   */
+  installation: string;
   ca: SshCa;
   revocations: Revocations;
   publicUrl: string;

@@ -30,14 +30,23 @@ export function roleName(user: string, unique: string): string {
   return `oncall_${slug || 'user'}_${unique}`;
 }
 
+/** In what {@link describeLogin} makes, the name of the installation: for PostgreSQL's `substring(… from …)`. */
+export const INSTALLATION_PATTERN = '^oncall grant gr_[0-9a-hjkmnp-tv-z]{19}, broker ([^ ,]+), ';
+
 /** Nothing but roles that this issuer names may ever be altered or dropped, whatever a row in the store says. */
 export function requireRoleName(handle: string): string {
   if (!HANDLE.test(handle)) throw new AppError('internal', 'not the name of an ephemeral role');
   return handle;
 }
 
-/** What COMMENT ON ROLE says, so that a database's admin finds the grant. One line, at most 500 characters. */
-export function describeLogin({ grantId, user, role, resource, incident }: CredentialSubject): string {
-  const text = `oncall grant ${grantId}, user ${user}, role ${resource.id}:${role}, incident ${incident ?? '-'}`;
+/**
+ * What COMMENT ON ROLE says, so that a database's admin finds the grant, and the installation that made it. One line, at most
+ * 500 characters.
+ */
+export function describeLogin(
+  { grantId, user, role, resource, incident }: CredentialSubject,
+  installation: string,
+): string {
+  const text = `oncall grant ${grantId}, broker ${installation}, user ${user}, role ${resource.id}:${role}, incident ${incident ?? '-'}`;
   return escapeForTerminal(text).slice(0, 500);
 }

@@ -18,11 +18,14 @@ import { postgresGuide } from './postgres-guide.ts';
 import { goneError, mayMake, readLogin } from './postgres-login.ts';
 import { chooseRoleName, describeLogin, requireRoleName } from './postgres-names.ts';
 import { loginText, prolongText } from './postgres-sql.ts';
+import { surveyRoles } from './postgres-survey.ts';
 
 const DUPLICATE_OBJECT = '42710';
 const UNDEFINED_OBJECT = '42704';
 
 export interface PostgresIssuerOptions extends PostgresAccess {
+  /** The broker's name at its targets, without spaces and commas: tells its roles from those of others. */
+  installation: string;
   /** For `check`, which compares it with the target's clock. Milliseconds since 1970. */
   now: () => number;
 }
@@ -50,7 +53,7 @@ export function createPostgresIssuer(options: PostgresIssuerOptions): Issuer {
         name,
         verifier: material.verifier,
         template: role.template,
-        comment: describeLogin(subject),
+        comment: describeLogin(subject, options.installation),
         expiresAtMs,
         deadlineMs: session.targetNowMs + remainingMs(),
         version: session.version,
@@ -112,6 +115,7 @@ export function createPostgresIssuer(options: PostgresIssuerOptions): Issuer {
     renew,
     end: (input) => endLogin(targets, input),
     prove,
+    survey: (resource, signal) => surveyRoles(targets, resource, options.installation, signal),
     guide: postgresGuide,
     check: (resource, signal) => checkPostgres(targets, resource, signal, options.now),
     close: () => targets.close(),

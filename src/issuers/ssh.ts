@@ -96,6 +96,8 @@ export function createSshIssuer(options: SshIssuerOptions): Issuer {
       return { sessionsEnded: 0, leftovers: [] };
     },
     prove: (input) => proveRefused(input, ca, probe),
+    // Hosts keep no list of certificates.
+    survey: async () => ({ persists: false }),
     guide: (resource) => sshGuide(resource, options),
     check: (resource, signal) => checkSsh(resource, signal, options),
     close: async () => undefined,

@@ -1,7 +1,7 @@
 import { createPrivateKey, sign } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { formatCheckpoint, parseCheckpoint, verifyCheckpoint } from '../../src/audit/checkpoint.ts';
-import { signNote, verifyNote } from '../../src/audit/signed-note.ts';
+import { formatKeyName, signNote, verifyNote } from '../../src/audit/signed-note.ts';
 import { rawPublicKey } from '../../src/protocol/keys.ts';
 import { ed25519, noteSigner, ORIGIN } from './sample-log.ts';
 
@@ -33,6 +33,7 @@ describe('the example of the reference implementation (golang.org/x/mod/sumdb/no
 
   test('verifies', () => {
     expect(verifyNote(signed, { name: 'PeterNeumann', publicKey: rawPublic })).toBe(text);
+    expect(formatKeyName({ name: 'PeterNeumann', publicKey: rawPublic })).toBe('PeterNeumann+c74f20a3');
     expect(() => verifyNote(signed, { name: 'EnochRoot', publicKey: rawPublic })).toThrow(invalid);
     expect(() => verifyNote(signed, { name: 'PeterNeumann', publicKey })).toThrow(invalid);
   });

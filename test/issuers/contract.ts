@@ -1,12 +1,21 @@
 // What every issuer owes the broker, whatever its target: run by each against the real thing.
 import { describe, expect, test } from 'vitest';
 import type { Resource } from '../../src/catalogue/types.ts';
-import type { CredentialSubject, EndInput, Issued, Issuer, KeyMaterial } from '../../src/issuers/issuer.ts';
+import type {
+  CredentialSubject,
+  EndInput,
+  Issued,
+  Issuer,
+  KeyMaterial,
+  Survey,
+} from '../../src/issuers/issuer.ts';
 import { isAppError } from '../../src/protocol/errors.ts';
 import { createId } from '../../src/protocol/ids.ts';
 
 export interface World {
   issuer: Issuer;
+  /** Another installation's at the same target, where logins leave something there. */
+  neighbour?: Issuer;
   resource: Resource;
   role: string;
   /** Key material as a device makes it, and a login with the secret half. */
@@ -89,6 +98,10 @@ export function createLogin(
   };
 }
 
+function surveyOf({ issuer, resource }: World): Promise<Survey> {
+  return issuer.survey(resource, AbortSignal.timeout(9_000));
+}
+
 export function codeOf(promise: Promise<unknown>): Promise<string> {
   return promise.then(
     () => 'done',
@@ -158,6 +171,36 @@ export function issuerContract(name: string, createWorld: () => Promise<World>):
       await second.end();
     });
 
+    test('a survey lists what was issued until it has ended, or says that nothing is to be found', async () => {
+      const world = await createWorld();
+      const login = createLogin(world, { user: 'eve, broker x, \u001b[31m\n' });
+      const { expiresAtMs } = await login.issue();
+      const survey = await surveyOf(world);
+      await login.end();
+      if (!survey.persists) return expect(await surveyOf(world)).toEqual({ persists: false });
+      expect(survey.isComplete).toBe(true);
+      const found = survey.found.filter(({ handle }) => handle === login.handle);
+      expect(found).toMatchObject([{ isOurs: true, note: expect.stringMatching(/^[\x20-\x7e]{0,500}$/) }]);
+      if (found[0]!.expiresAtMs !== undefined) {
+        expect(Math.abs(found[0]!.expiresAtMs - expiresAtMs)).toBeLessThan(2_000);
+      }
+      expect(await surveyOf(world)).toMatchObject({ found: [] });
+    });
+
+    test('a survey never lists what is another installation’s, and ends nothing', async () => {
+      const world = await createWorld();
+      const { neighbour } = world;
+      const own = createLogin(world);
+      await own.issue();
+      const theirs = createLogin({ ...world, ...(neighbour && { issuer: neighbour }) });
+      await theirs.issue();
+      const survey = await surveyOf(world);
+      expect(neighbour !== undefined).toBe(survey.persists);
+      if (survey.persists) expect(survey.found.map(({ handle }) => handle)).toEqual([own.handle]);
+      expect([await own.works(), await theirs.works()]).toEqual([true, true]);
+      await Promise.all([own.end(), theirs.end()]);
+    });
+
     test('another issuer’s key material and a role that nobody has are refused', async () => {
       const world = await createWorld();
       const foreign: KeyMaterial =
@@ -177,8 +220,12 @@ export function issuerContract(name: string, createWorld: () => Promise<World>):
     });
 
     test('an aborted call ends at once', async () => {
-      const login = createLogin(await createWorld());
+      const world = await createWorld();
+      const login = createLogin(world);
       expect(await codeOf(login.issue({ signal: AbortSignal.abort() }))).toBe('target_unreachable');
+      const { issuer, resource } = world;
+      const survey = await codeOf(issuer.survey(resource, AbortSignal.abort()));
+      expect(['target_unreachable', 'done']).toContain(survey);
       expect(await login.works()).toBe(false);
       expect(await login.end()).toEqual({ sessionsEnded: 0, leftovers: [] });
     });

@@ -57,12 +57,18 @@ export async function startPostgresWorld(
   };
   const resource = resourceWith(settings);
   const clock = { skewMs: 0 };
-  const issuer = createPostgresIssuer({
-    resolveSecret: async () => BROKER_PASSWORD,
-    readCa: (file) => readFile(file, 'utf8'),
-    now: () => Date.now() + clock.skewMs,
-  });
-  atEnd(() => issuer.close());
+  const createIssuer = (installation: string) => {
+    const made = createPostgresIssuer({
+      installation,
+      resolveSecret: async () => BROKER_PASSWORD,
+      readCa: (file) => readFile(file, 'utf8'),
+      now: () => Date.now() + clock.skewMs,
+    });
+    atEnd(() => made.close());
+    return made;
+  };
+  const issuer = createIssuer(`${database.database}/oncall+00000000`);
+  const neighbour = createIssuer(`${database.database}/oncall+00000001`);
   const [roles] = issuer.guide(resource).steps;
   await psql(database, roles!.text.replace('CHANGE-ME', BROKER_PASSWORD));
   await database.sql(RIGHTS);
@@ -107,7 +113,18 @@ export async function startPostgresWorld(
     return device;
   }
 
-  return { issuer, resource, role: 'read', createDevice, server: target, database, settings, connect, clock };
+  return {
+    issuer,
+    neighbour,
+    resource,
+    role: 'read',
+    createDevice,
+    server: target,
+    database,
+    settings,
+    connect,
+    clock,
+  };
 }
 
 export function resourceWith(target: Resource['target']): Resource {

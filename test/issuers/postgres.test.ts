@@ -189,6 +189,7 @@ describe.skipIf(!part('postgres') || !part('psql'))('postgres', () => {
     const { resource, settings } = await shared();
     for (const change of [{ host: '127.0.0.2' }, { caFile: 'other' }]) {
       const other = createPostgresIssuer({
+        installation: 'other/oncall+00000000',
         resolveSecret: async () => 'x',
         readCa: async () => (change.caFile ? '' : readFileSync(settings.caFile!, 'utf8')),
         now: Date.now,
