@@ -40,6 +40,11 @@ export const sections: readonly CommandSection[] = [
         load: async () => (await import('./commands/status.ts')).statusCommand,
       },
       {
+        name: 'held',
+        summary: 'whether access is at hand here, else how to get it (reads a local file)',
+        load: async () => (await import('./commands/held.ts')).heldCommand,
+      },
+      {
         name: 'grants',
         summary: 'your grants at the broker',
         load: async () => (await import('./commands/grants.ts')).grantsCommand,
@@ -160,6 +165,11 @@ export const sections: readonly CommandSection[] = [
         name: 'enroll',
         summary: 'register this device with an invitation',
         load: async () => (await import('./commands/enroll.ts')).enrollCommand,
+      },
+      {
+        name: 'setup',
+        summary: 'make ssh, psql and other plain tools find what you hold',
+        load: async () => (await import('./commands/setup.ts')).setupCommand,
       },
       {
         name: 'whoami',

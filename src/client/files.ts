@@ -119,6 +119,11 @@ function isOurs(stats: Stats): boolean {
   return uid === undefined || stats.uid === uid || stats.uid === 0;
 }
 
+/** Ours alone, not root's: for what we would replace. */
+export function isOwn(stats: Stats): boolean {
+  return uid === undefined || stats.uid === uid;
+}
+
 /** What a refused write means to the person; anything else comes back as it is. */
 export function writeFailure(error: unknown, path: string): unknown {
   if (isSystemError(error, 'ENOSPC', 'EDQUOT')) {

@@ -14,6 +14,8 @@ export async function forgetDevice(context: ClientContext, config: ClientConfig)
     paths.credentialsDir,
     paths.statusFile,
     paths.completeDir,
+    paths.toolsDir,
+    paths.knownTargetsFile,
     paths.enrollingFile,
   ]) {
     removePath(path);

@@ -31,6 +31,7 @@ import {
   withRequest,
 } from './status-file.ts';
 import { clientTarget } from './targets/kinds.ts';
+import { followSession } from './tool-files.ts';
 
 const LOCK_TIMEOUT_MS = 60_000;
 
@@ -64,10 +65,9 @@ export async function ensureCredentials(
   return withHoldLock(context, async () => {
     const settled = await Promise.allSettled(grants.map((grant) => obtain(client, grant, options)));
     const obtained = settled.filter((result) => result.status === 'fulfilled').map(({ value }) => value);
-    await writeSessionFiles(
-      context.paths,
-      obtained.map(({ credential }) => credential),
-    );
+    const credentials = obtained.map(({ credential }) => credential);
+    await writeSessionFiles(context.paths, credentials);
+    await followSession(context, credentials);
     if (obtained.length > 0) {
       await updateStatusFile(ownerOf(context, config), context.now(), (status) =>
         obtained.reduce(
@@ -77,7 +77,7 @@ export async function ensureCredentials(
       );
     }
     for (const result of settled) if (result.status === 'rejected') throw result.reason;
-    return obtained.map(({ credential }) => credential);
+    return credentials;
   });
 }
 
@@ -225,9 +225,10 @@ export function listLocalGrants({ paths }: ClientContext): Set<string> {
   return new Set([...sealed, ...listSessionGrants(paths)].filter(isGrantId));
 }
 
-export async function wipeGrant({ paths }: ClientContext, grantId: string): Promise<void> {
-  wipe(paths, grantId);
-  await wipeSessionFiles(paths, grantId);
+export async function wipeGrant(context: ClientContext, grantId: string): Promise<void> {
+  wipe(context.paths, grantId);
+  await wipeSessionFiles(context.paths, grantId);
+  await followSession(context);
 }
 
 function cacheOf({ context: { paths, warn }, device: { cacheKey } }: Client): CredentialCache | undefined {

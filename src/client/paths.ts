@@ -28,6 +28,10 @@ export interface ClientPaths {
   readonly auditLock: string;
   readonly enrollLock: string;
   readonly breakGlassDir: string;
+  /** What plain tools read after `oncall setup`: outlives every grant, nothing in it is secret. */
+  readonly toolsDir: string;
+  /** Targets that this device has held, for saying how to get them again. */
+  readonly knownTargetsFile: string;
   /** Files of names for shell completion. */
   readonly completeDir: string;
   /** What ssh, psql and friends read, and the agent's socket. */
@@ -65,6 +69,8 @@ export function resolvePaths(env: Environment, profile: string): ClientPaths {
     auditLock: join(stateDir, 'locks', 'audit'),
     enrollLock: join(stateDir, 'locks', 'enroll'),
     breakGlassDir: join(stateDir, 'break-glass'),
+    toolsDir: join(stateDir, 'tools'),
+    knownTargetsFile: join(stateDir, 'known-targets.json'),
     completeDir: join(within(roots.cache), 'complete'),
     runDir: within(roots.run),
   };

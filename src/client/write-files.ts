@@ -3,7 +3,7 @@
  * of the folder, so a crash leaves the old file or the new one. Waiting for the disk is what takes long: all files of one
  * call wait together, and a folder that several of them share is waited for once.
  */
-import { closeSync, fsync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, fchmodSync, fsync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { ensureDir, hasModes, writeFailure } from './files.ts';
@@ -18,6 +18,8 @@ export interface FileWrite {
    * until it is on the disk. A machine that loses its power may lose it.
    */
   readonly isCopy?: boolean;
+  /** For a person's own file: the mode that it has. Its folder is theirs too, and stays as it is. */
+  readonly ownMode?: number;
 }
 
 interface Staged extends FileWrite {
@@ -30,7 +32,7 @@ interface Staged extends FileWrite {
  * written. Throws AppError `disk_full`, or `unsafe_file` where the place is not ours to write.
  */
 export async function writeFiles(files: readonly FileWrite[]): Promise<void> {
-  for (const folder of foldersOf(files)) ensureDir(folder);
+  for (const folder of foldersOf(files.filter(({ ownMode }) => ownMode === undefined))) ensureDir(folder);
   const staged: Staged[] = [];
   const open = new Set<number>();
   try {
@@ -41,6 +43,8 @@ export async function writeFiles(files: readonly FileWrite[]): Promise<void> {
         open.add(number);
         staged.push({ ...file, temporary, file: number });
         writeFileSync(number, file.data);
+        // Whatever the umask says.
+        if (file.ownMode !== undefined) fchmodSync(number, file.ownMode);
       });
     }
     const kept = staged.filter(({ isCopy }) => isCopy !== true);

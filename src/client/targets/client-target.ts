@@ -30,6 +30,23 @@ export interface Material<K extends TargetKind> {
 /** A program and its arguments. */
 export type Command = readonly [string, ...string[]];
 
+/** What this device has held: enough to say how to get it again. All of it are names (protocol/names.ts). */
+export interface KnownTarget {
+  readonly kind: TargetKind;
+  readonly resource: string;
+  readonly role: string;
+  /** What the tool calls it besides: hosts. */
+  readonly names: readonly string[];
+}
+
+export interface ToolFilesInput {
+  readonly paths: ClientPaths;
+  /** The joined file of that name as it is now, and '' where there is none. */
+  readonly joined: (name: string) => string;
+  /** Of this kind, in order of their names. */
+  readonly known: readonly KnownTarget[];
+}
+
 export interface ClientTarget<K extends TargetKind> {
   /** Begins to load what {@link createMaterial} needs. */
   prepare(): void;
@@ -40,6 +57,13 @@ export interface ClientTarget<K extends TargetKind> {
   files(credential: Held<K>, folder: string): Readonly<Record<string, string>>;
   /** Those of the files that are also joined over all grants, newest first, in the run folder itself. */
   readonly joined: readonly string[];
+  /** What the tool itself calls what this opens, where that is not the resource's name. */
+  toolNames?(part: PartOf<K>): readonly string[];
+  /**
+   * By name, in the tools folder: what plain tools read after `oncall setup`. Made anew whenever the files of a grant change, so
+   * it tells how to get access where none lives. Never a secret: these files stay. Throws AppError for a path no file can hold.
+   */
+  toolFiles?(input: ToolFilesInput): Readonly<Record<string, string>>;
   /** What a tool's environment gets for these, at least one. Without secrets, unless the tool reads them from nowhere else. */
   environment(paths: ClientPaths, credentials: readonly Held<K>[]): Readonly<Record<string, string>>;
   /** The command that `oncall run` starts, for tools that are told by arguments alone where to go. Never a secret. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { formatTarget } from '../../protocol/names.ts';
 import type { ClientPaths } from '../paths.ts';
 import { grantFolder, joinedFile } from '../session-paths.ts';
-import type { ClientTarget, Held, PartOf } from './client-target.ts';
+import type { ClientTarget, Held, KnownTarget, PartOf } from './client-target.ts';
 import { plain } from './config-text.ts';
 import { createPassword } from './password.ts';
 
@@ -33,6 +33,8 @@ export const POSTGRES: ClientTarget<'postgres'> = {
   },
 
   joined: ['pgpass', 'pg_service.conf'],
+
+  toolFiles: ({ joined, known }) => ({ 'pg_service.conf': services(joined('pg_service.conf'), known) }),
 
   /** For one target the PG* variables; for several the files, with services named after the resource and `resource:role`. */
   environment(paths, credentials) {
@@ -84,6 +86,21 @@ function serviceSection(name: string, part: Part, folder: string): string {
   };
   const lines = Object.entries(settings).map(([key, value]) => `${key}=${plain(value)}`);
   return `[${name}]\n${lines.join('\n')}\n\n`;
+}
+
+/**
+ * What is held, then a section for each that is not: a service file has no room for words, but libpq prints an address that is none,
+ * looks it up nowhere and connects to nothing.
+ */
+function services(held: string, known: readonly KnownTarget[]): string {
+  const sections = new Map<string, string>();
+  for (const target of known) {
+    sections.set(target.resource, target.resource);
+    sections.set(formatTarget(target), formatTarget(target));
+  }
+  const missing = [...sections.keys()].filter((name) => !held.includes(`[${name}]\n`));
+  const hints = missing.map((name) => `[${name}]\nhostaddr=no access now: oncall request ${name}\n\n`);
+  return `# what you hold, and how to get the rest\n${held}${hints.join('')}`;
 }
 
 /** Without a CA of the catalogue's, verify-full means a publicly trusted server (libpq 16 and later). */

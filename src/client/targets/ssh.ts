@@ -4,7 +4,7 @@ import { AppError } from '../../protocol/errors.ts';
 import { isName } from '../../protocol/names.ts';
 import type { ClientPaths } from '../paths.ts';
 import { grantFolder, joinedFile } from '../session-paths.ts';
-import type { ClientTarget, Held, Material, PartOf, SecretOf } from './client-target.ts';
+import type { ClientTarget, Held, KnownTarget, Material, PartOf, SecretOf } from './client-target.ts';
 import { plain, unsafeValue } from './config-text.ts';
 
 type Part = PartOf<'ssh'>;
@@ -39,6 +39,10 @@ export const SSH: ClientTarget<'ssh'> = {
   },
 
   joined: ['ssh_config'],
+
+  toolNames: ({ hosts }) => hosts.map(({ name }) => name),
+
+  toolFiles: ({ paths, known }) => ({ ssh_config: toolConfig(paths, known) }),
 
   environment: (paths, credentials) => ({ ONCALL_SSH_CONFIG: configFile(paths, credentials) }),
 
@@ -86,6 +90,32 @@ function hostBlock(host: Part['hosts'][number], { login }: Part, folder: string)
   UpdateHostKeys no
 
 `;
+}
+
+/**
+ * What the person's own configuration includes: the host blocks of what is held, and for each host that ever was, words on stderr
+ * where it is not held now. No token of ssh's reaches the shell, only names of ours; the host stays what it is without us.
+ */
+function toolConfig(paths: ClientPaths, known: readonly KnownTarget[]): string {
+  const hosts = new Map<string, Set<string>>();
+  for (const { names, resource } of known)
+    for (const name of names) hosts.set(name, (hosts.get(name) ?? new Set()).add(resource));
+  const profile = paths.profile === 'default' ? '' : ` --profile ${paths.profile}`;
+  const hints = [...hosts].map(([host, resources]) => {
+    const command = `oncall held ${[...resources].join(' ')}${profile}`;
+    return `Match originalhost ${host} exec "/bin/sh -c 'command -v oncall >/dev/null && exec ${command}'"\n`;
+  });
+  return `${includeLine(joinedFile(paths, 'ssh_config'))}\n${hints.join('')}`;
+}
+
+/** A pattern to ssh, in which later versions expand tokens too: what is special in either can't be in it. */
+export function includeLine(path: string): string {
+  if (/[*?[\]"\\%$]/.test(path)) {
+    throw new AppError('unsafe_file', `ssh cannot include files under ${path}`, {
+      hint: 'set ONCALL_HOME to a folder without quotes, backslashes and * ? [ ] % $',
+    });
+  }
+  return `Include "${plain(path)}"`;
 }
 
 /** Quoted, with `%` doubled; a quote, a backslash or `${` can't be written so that every OpenSSH reads it the same. */

@@ -1,0 +1,16 @@
+/** The one place that lists the tools of `oncall setup`. */
+import { AppError } from '../../protocol/errors.ts';
+import { PSQL_TOOL } from './psql.ts';
+import { SSH_TOOL } from './ssh.ts';
+import type { SetupTool } from './tool.ts';
+
+export const SETUP_TOOLS: readonly SetupTool[] = [SSH_TOOL, PSQL_TOOL];
+
+/** Throws AppError `usage`. */
+export function readSetupTool(name: string): SetupTool {
+  const tool = SETUP_TOOLS.find((one) => one.name === name);
+  if (tool !== undefined) return tool;
+  throw new AppError('usage', `unknown tool: ${name}`, {
+    hint: `oncall setup knows ${SETUP_TOOLS.map((one) => one.name).join(', ')}`,
+  });
+}
