@@ -64,12 +64,15 @@ function refuseUnsafe(path: string, stats: Stats, secret: boolean): void {
 }
 
 /**
- * Makes the folder and its parents, 0700. One that is there is refused if it is not ours or others can write in it, and is
- * closed to others if they can only look. Throws AppError `unsafe_file` and `disk_full`.
+ * Makes the folder and its parents, 0700. One that is there is refused if it, or a link in its place, is not ours or others can
+ * write in it, and is closed to others if they can only look. Throws AppError `unsafe_file` and `disk_full`.
  */
 export function ensureDir(path: string): void {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
+    const link = lstatSync(path);
+    if (link.isSymbolicLink() && !isOurs(link))
+      throw unsafe(path, 'is a link that somebody else made', `ls -ld ${path}`);
     const stats = statSync(path);
     if (!isOurs(stats)) throw unsafe(path, 'belongs to somebody else', `ls -ld ${path}`);
     if (!hasModes) return;

@@ -1,5 +1,5 @@
 /** Our block in a person's own file: what it is like, written, and taken away. */
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { AppError } from '../protocol/errors.ts';
 import { ensureDir } from './files.ts';
 import { withLock } from './lock.ts';
@@ -83,9 +83,10 @@ export async function removeBlock(
   });
 }
 
-/** Two commands at once must not lose each other's block. */
-function alone<T>({ stateDir }: ClientPaths, work: () => Promise<T>): Promise<T> {
-  const folder = join(stateDir, 'locks');
+/** Two commands at once must not lose each other's block, of whichever installation they are: one lock for all. */
+function alone<T>({ stateDir, profile }: ClientPaths, work: () => Promise<T>): Promise<T> {
+  const root = profile === 'default' ? stateDir : dirname(dirname(stateDir));
+  const folder = join(root, 'locks');
   ensureDir(folder);
   return withLock(join(folder, 'setup'), work, { timeoutMs: LOCK_TIMEOUT_MS });
 }

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { AppError } from '../protocol/errors.ts';
 import { TARGET_KINDS, type TargetKind } from '../protocol/target-kinds.ts';
 import type { HeldCredential } from './credentials.ts';
-import { listNames, readSafeFile, removePath } from './files.ts';
+import { ensureDir, listNames, readSafeFile, removePath } from './files.ts';
 import type { ClientPaths } from './paths.ts';
 import { grantFolder, joinedFile } from './session-paths.ts';
 import type { Command, Held } from './targets/client-target.ts';
@@ -19,6 +19,8 @@ export async function writeSessionFiles(
   paths: ClientPaths,
   credentials: readonly HeldCredential[],
 ): Promise<void> {
+  // Whoever owns the folder above ours could put another in our folder's place.
+  ensureDir(paths.runDir);
   const files = credentials.flatMap((credential) => {
     const folder = grantFolder(paths, credential.grantId);
     const held = ofOneKind(credential);

@@ -35,7 +35,7 @@ export const setupCommand = defineCommand<SetupOptions>({
       .option('--shell <name>', 'bash, zsh or fish, where it matters (SHELL)')
       .addHelpText(
         'after',
-        `\nTools\n${SETUP_TOOLS.map(({ name, summary }) => `  ${name.padEnd(8)}  ${summary}`).join('\n')}`,
+        `\nTools\n${SETUP_TOOLS.map(({ name, summary }) => `  ${name.padEnd(8)}  ${summary}`).join('\n')}\n`,
       ),
   read: (typed) => {
     const [write, remove, force] = [
