@@ -13,6 +13,7 @@ export async function forgetDevice(context: ClientContext, config: ClientConfig)
     paths.runDir,
     paths.credentialsDir,
     paths.statusFile,
+    paths.promptFile,
     paths.completeDir,
     paths.toolsDir,
     paths.knownTargetsFile,

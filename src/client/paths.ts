@@ -14,6 +14,8 @@ export interface ClientPaths {
   readonly configFile: string;
   readonly stateDir: string;
   readonly statusFile: string;
+  /** What shells show in their prompts. */
+  readonly promptFile: string;
   /** Device keys of the file keystore. */
   readonly keysDir: string;
   readonly credentialsDir: string;
@@ -59,6 +61,7 @@ export function resolvePaths(env: Environment, profile: string): ClientPaths {
     configFile: join(configDir, 'config.yaml'),
     stateDir,
     statusFile: join(stateDir, 'status.json'),
+    promptFile: join(stateDir, 'prompt'),
     keysDir: join(stateDir, 'keys'),
     credentialsDir: join(stateDir, 'credentials'),
     enrollingFile: join(stateDir, 'enrolling.json'),

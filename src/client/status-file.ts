@@ -17,6 +17,7 @@ import { formatInstant } from '../protocol/time.ts';
 import { changedNames } from './completion-names.ts';
 import { readSafeFile } from './files.ts';
 import type { ClientPaths } from './paths.ts';
+import { changedPromptLine } from './prompt-line.ts';
 import { writeFiles } from './write-files.ts';
 
 const SCHEMA = 'oncall.status/v1';
@@ -147,6 +148,7 @@ async function rewrite(
   await writeFiles([
     // The broker knows all of it, and a damaged file is begun anew: not worth waiting for the disk.
     { path: paths.statusFile, data: `${JSON.stringify(status)}\n`, isCopy: true },
+    ...changedPromptLine(paths, status, nowMs),
     ...changedNames(paths, { grants: idsOf(status.grants), requests: idsOf(status.pending) }),
   ]);
   return status;

@@ -16,10 +16,19 @@ const COMMANDS = {
   },
   pty: { script: 'bsdutils' },
   faketime: { faketime: 'faketime' },
+  shells: { bash: 'bash', zsh: 'zsh', fish: 'fish' },
 } as const satisfies Record<string, Record<string, string>>;
 
 export type PartName = keyof typeof COMMANDS | 'postgres';
-export const PART_NAMES: readonly PartName[] = ['postgres', 'sshd', 'psql', 'keyring', 'pty', 'faketime'];
+export const PART_NAMES: readonly PartName[] = [
+  'postgres',
+  'sshd',
+  'psql',
+  'keyring',
+  'pty',
+  'faketime',
+  'shells',
+];
 
 /** The account that tests log in to over SSH where they run as root. */
 export const TEST_LOGIN = 'oncalltest';
