@@ -34,6 +34,11 @@ export const sections: readonly CommandSection[] = [
         load: async () => (await import('./commands/run.ts')).runCommand,
       },
       {
+        name: 'connect',
+        summary: 'open the client that fits a resource',
+        load: async () => (await import('./commands/connect.ts')).connectCommand,
+      },
+      {
         name: 'status',
         summary: 'what you hold right now (reads a local file)',
         aliases: ['ls'],

@@ -93,7 +93,7 @@ export function publicCredential({ grantId, target, handle, expiresAt }: HeldCre
 async function writeUseHint(context: Context, [credential]: readonly HeldCredential[]): Promise<void> {
   if (credential === undefined) return;
   const { publicPart, target } = credential;
-  const tool = clientTarget(publicPart.kind).tool(publicPart);
+  const tool = clientTarget(publicPart.kind).tool(publicPart).join(' ');
   await writeHint(context.io, `oncall run ${formatTarget(target)} -- ${tool}`);
 }
 

@@ -1,13 +1,9 @@
-import { ensureCredentials } from '../../client/hold.ts';
-import { commandFor, environmentFor } from '../../client/session-files.ts';
 import { AppError, isAppError } from '../../protocol/errors.ts';
-import { runChild } from '../child.ts';
 import { defineCommand, durationOption, readTarget, type TypedTarget } from '../command.ts';
 import type { Context } from '../context.ts';
 import { StatusError } from '../failure.ts';
-import { keepFresh } from '../keep-fresh.ts';
 import { obtainGrants } from '../obtain-grants.ts';
-import { neverSpin } from '../waiting.ts';
+import { runWithAccess } from '../run-with-access.ts';
 import { type AskOptions, readAsk } from './request.ts';
 
 export interface RunOptions extends AskOptions {
@@ -63,18 +59,8 @@ export async function runRun(context: Context, options: RunOptions): Promise<voi
 }
 
 async function prepareAndRun(context: Context, options: RunOptions): Promise<number> {
-  const client = await context.client();
+  // Before a question is asked that only a device of ours may ask.
+  await context.client();
   const grants = await obtainGrants(context, options);
-  const credentials = await ensureCredentials(client, grants);
-  const access = environmentFor(client.context.paths, credentials);
-  const [program, ...args] = commandFor(client.context.paths, credentials, options.command);
-  neverSpin(context.io);
-  const stop = new AbortController();
-  const fresh = keepFresh(context, grants, credentials, stop.signal);
-  try {
-    return await runChild(context, { program, args, env: { ...context.env, ...access } });
-  } finally {
-    stop.abort();
-    await fresh;
-  }
+  return runWithAccess(context, grants, async () => options.command);
 }

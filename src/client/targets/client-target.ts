@@ -74,6 +74,6 @@ export interface ClientTarget<K extends TargetKind> {
   readonly formats: Readonly<Record<string, string>>;
   /** The format where none is asked for. */
   readonly usualFormat: string;
-  /** What people type behind `oncall run TARGET --`. */
-  tool(part: PartOf<K>): string;
+  /** The client that people open it with, at one of its {@link toolNames} where it has several: what `oncall connect` starts. */
+  tool(part: PartOf<K>, place?: string): Command;
 }

@@ -49,7 +49,7 @@ export const POSTGRES: ClientTarget<'postgres'> = {
   secretEnvironment: ({ password }) => ({ PGPASSWORD: password }),
   formats: { pgpass: 'pgpass' },
   usualFormat: 'env',
-  tool: () => 'psql',
+  tool: () => ['psql'],
 };
 
 function oneTarget(paths: ClientPaths, { grantId, publicPart }: Held<'postgres'>): Record<string, string> {

@@ -55,7 +55,7 @@ export const SSH: ClientTarget<'ssh'> = {
   secretEnvironment: () => ({}),
   formats: { ssh: 'ssh_config' },
   usualFormat: 'ssh',
-  tool: ({ hosts }) => `ssh ${hosts[0]?.name ?? 'HOST'}`,
+  tool: ({ hosts }, place) => ['ssh', place ?? hosts[0]?.name ?? 'HOST'],
 };
 
 /** One alone reads its own file, so that another grant on the same host does not come first. */
