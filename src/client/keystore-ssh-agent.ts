@@ -101,8 +101,16 @@ function usableType(blob: Uint8Array): string | undefined {
   }
 }
 
-/** The rest of an answer of the wanted type, undefined for the agent's FAILURE. */
-function ask(env: Environment, wanted: number, question: Buffer): Promise<Buffer | undefined> {
+/**
+ * The rest of an answer of the wanted type, undefined for the agent's FAILURE. Throws AppError `keychain_unavailable` where no agent
+ * answers in time.
+ */
+export function ask(
+  env: Environment,
+  wanted: number,
+  question: Buffer,
+  limitMs = LIMIT_MS,
+): Promise<Buffer | undefined> {
   const path = env.SSH_AUTH_SOCK;
   if (!path) throw unavailable('SSH_AUTH_SOCK is not set');
   return new Promise((resolve, reject) => {
@@ -112,7 +120,7 @@ function ask(env: Environment, wanted: number, question: Buffer): Promise<Buffer
       socket.destroy();
       settle();
     };
-    socket.setTimeout(LIMIT_MS, () => end(() => reject(unavailable('it did not answer within a minute'))));
+    socket.setTimeout(limitMs, () => end(() => reject(unavailable('it did not answer in time'))));
     socket.on('error', (cause) => end(() => reject(unavailable('it cannot be reached', cause))));
     socket.on('close', () => reject(unavailable('it hung up')));
     socket.on('data', (chunk: Buffer) => {

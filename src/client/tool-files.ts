@@ -39,12 +39,17 @@ export async function beginToolFiles(paths: ClientPaths): Promise<void> {
  * file of a tool: what cannot be written is warned of. The caller holds `paths.holdLock`.
  */
 export async function followSession(
-  { paths, warn }: Pick<ClientContext, 'paths' | 'warn'>,
+  context: ClientContext,
   credentials: readonly HeldCredential[] = [],
 ): Promise<void> {
+  const { paths, warn } = context;
   try {
     await rememberTargets(paths, credentials);
     if (!existsSync(paths.toolsDir)) return;
+    if (existsSync(agentRecord(paths))) {
+      const { followInAgent } = await import('./ssh-agent-keys.ts');
+      await followInAgent(context, credentials);
+    }
     await writeToolFiles(paths);
     for (const block of readFollowingBlocks(paths)) await followOne(paths, block, warn);
   } catch (error) {
@@ -115,6 +120,11 @@ async function followOne(
 function messageOf(error: unknown): string {
   if (isAppError(error)) return error.message;
   return error instanceof Error ? error.name : 'something went wrong inside oncall';
+}
+
+/** There while certificates go into the person's ssh-agent too: see ssh-agent-keys.ts. */
+export function agentRecord(paths: ClientPaths): string {
+  return toolFile(paths, 'ssh-agent.json');
 }
 
 function recordOf(paths: ClientPaths): string {

@@ -4,8 +4,9 @@
  */
 import { createPrivateKey, type KeyObject, randomBytes } from 'node:crypto';
 import { AppError } from './errors.ts';
-import { ED25519, sshPublicKeyBlob, sshString, sshUint32 } from './ssh-wire.ts';
+import { ED25519, SshReader, sshPublicKeyBlob, sshString, sshUint32 } from './ssh-wire.ts';
 
+const MAGIC = 'openssh-key-v1\0';
 const BLOCK_BYTES = 8;
 /** RFC 8410 section 7: what stands before the 32-byte seed in PKCS#8. */
 const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
@@ -32,7 +33,7 @@ export function formatOpenSshPrivateKey(privateKey: KeyObject | Uint8Array, comm
   ]);
   const padding = Uint8Array.from({ length: -secret.length & (BLOCK_BYTES - 1) }, (_, i) => i + 1);
   const body = Buffer.concat([
-    Buffer.from('openssh-key-v1\0'),
+    Buffer.from(MAGIC),
     sshString('none'),
     sshString('none'),
     sshString(''),
@@ -44,6 +45,23 @@ export function formatOpenSshPrivateKey(privateKey: KeyObject | Uint8Array, comm
   return ['-----BEGIN OPENSSH PRIVATE KEY-----', ...lines, '-----END OPENSSH PRIVATE KEY-----', ''].join(
     '\n',
   );
+}
+
+/**
+ * The raw halves of a key that {@link formatOpenSshPrivateKey} wrote: 32 bytes, and 64 of seed and public key, as an ssh-agent takes
+ * them. Throws AppError `invalid_request` for anything else.
+ */
+export function readOpenSshPrivateKey(pem: string): { publicKey: Buffer; privateKey: Buffer } {
+  const body = new SshReader(Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ''), 'base64'));
+  if (body.bytes(MAGIC.length).toString('latin1') !== MAGIC || body.text() !== 'none')
+    throw new AppError('invalid_request', 'not an OpenSSH private key of ours');
+  for (let skipped = 0; skipped < 2; skipped++) body.string();
+  if (body.uint32() !== 1) throw new AppError('invalid_request', 'not one OpenSSH private key');
+  body.string();
+  const secret = new SshReader(body.string());
+  secret.bytes(8);
+  if (secret.text() !== ED25519) throw new AppError('invalid_request', 'not an ed25519 private key');
+  return { publicKey: secret.string(), privateKey: secret.string() };
 }
 
 function keyFromSeed(seed: Uint8Array): KeyObject {

@@ -69,6 +69,23 @@ describe.skipIf(!part('postgres') || !part('psql') || !part('sshd'))('plain tool
     expect((await ssh('-G', 'db-host-1')).stdout).toMatch(/loglevel VERBOSE/);
   });
 
+  it("log in with what is in the person's ssh-agent, for as long as it is held", async () => {
+    const socket = join(tempDir(), 'agent');
+    await startProcess('ssh-agent', ['-D', '-a', socket]).waitForOutput('SSH_AUTH_SOCK');
+    const withAgent = { env: { ...env, SSH_AUTH_SOCK: socket } };
+    const { world, sshd } = targets;
+    succeeded(await world.as('ana', 'setup ssh --write --agent', withAgent));
+    succeeded(await world.as('ana', 'renew db-host --no-extend', withAgent));
+    const known = join(tempDir(), 'known_hosts');
+    writeFileSync(known, sshd.knownHosts);
+    const options = [`IdentityAgent=${socket}`, `UserKnownHostsFile=${known}`, 'BatchMode=yes'];
+    const login = ['-p', String(sshd.port), `${SSH_LOGIN}@${sshd.host}`, 'whoami'];
+    const agentLogin = () => tool('ssh', '-F', 'none', ...options.flatMap((o) => ['-o', o]), ...login);
+    expect(await agentLogin()).toMatchObject({ code: 0, stdout: `${SSH_LOGIN}\n` });
+    succeeded(await world.as('ana', 'setup ssh --write', withAgent));
+    expect(await agentLogin()).toMatchObject({ code: 255 });
+  });
+
   it('say how to get a grant when none lives, and reach nothing', async () => {
     succeeded(await ana('release --all'));
     const refused = await psql('db-replica');

@@ -8,6 +8,7 @@ import {
   viewBlock,
   writeBlock,
 } from '../../client/own-block.ts';
+import { loadIntoAgent } from '../../client/ssh-agent-keys.ts';
 import { beginToolFiles, noteFollowingBlock, readFollowingBlocks } from '../../client/tool-files.ts';
 import { AppError } from '../../protocol/errors.ts';
 import { defineCommand, firstArgument, flagOption, textOption } from '../command.ts';
@@ -23,6 +24,8 @@ export interface SetupOptions {
   /** Even if somebody has edited our lines. */
   readonly force: boolean;
   readonly shell: string | undefined;
+  /** Certificates into the person's ssh-agent too. */
+  readonly agent: boolean;
 }
 
 export const setupCommand = defineCommand<SetupOptions>({
@@ -32,6 +35,7 @@ export const setupCommand = defineCommand<SetupOptions>({
       .option('--write', 'add the lines to the file of the tool')
       .option('--remove', 'take them away')
       .option('--force', 'also where they were edited by hand: the edit is lost')
+      .option('--agent', 'ssh: keys into the ssh-agent too, for as long as they live')
       .option('--shell <name>', 'bash, zsh or fish, where it matters (SHELL)')
       .addHelpText(
         'after',
@@ -47,8 +51,13 @@ export const setupCommand = defineCommand<SetupOptions>({
     if (force && !write && !remove) {
       throw new AppError('usage', '--force has nothing to force', { hint: 'add --write or --remove' });
     }
+    const [tool, agent] = [readSetupTool(firstArgument(typed, 'tool')), flagOption(typed, 'agent')];
+    if (agent && (tool.usesAgent !== true || !write)) {
+      throw new AppError('usage', '--agent belongs to: oncall setup ssh --write');
+    }
     return {
-      tool: readSetupTool(firstArgument(typed, 'tool')),
+      tool,
+      agent,
       action: write ? 'write' : remove ? 'remove' : 'show',
       force,
       shell: textOption(typed, 'shell'),
@@ -81,6 +90,8 @@ export async function runSetup(context: Context, options: SetupOptions): Promise
       await withHoldLock(client, () => noteFollowingBlock(paths, name, block));
     }
   }
+  if (options.tool.usesAgent === true && options.action !== 'show' && !isRefused)
+    await withHoldLock(client, () => loadIntoAgent(client, options.agent));
   const isDone = options.action !== 'show' && isChange && !isRefused;
   await writeResult(
     context.io,

@@ -9,5 +9,6 @@ export const SSH_TOOL: SetupTool = {
   summary: 'ssh, scp and sftp: hosts by name',
   place: ({ env }) => ({ file: homeFile(env, '.ssh', 'config'), comment: '#', at: 'top', mode: 0o600 }),
   lines: async (_, { paths }) => [includeLine(toolFile(paths, 'ssh_config'))],
+  usesAgent: true,
   usage: 'ssh HOST',
 };

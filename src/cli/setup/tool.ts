@@ -23,6 +23,8 @@ export interface SetupTool {
   lines(context: Context, where: SetupPlace): Promise<readonly string[]>;
   /** A file of the tools folder which is what the block consists of, kept in step from then on. */
   readonly follows?: string;
+  /** Has something to say to `--agent`. */
+  readonly usesAgent?: boolean;
   /** What works now, to type. */
   readonly usage: string;
 }
