@@ -9,7 +9,7 @@ import type { Store } from '../store/store.ts';
 import type { Changes } from './changes.ts';
 
 export interface EventHub {
-  /** Entries from now on, in order. Returns how to stop. */
+  /** Entries from now on, in order; perhaps after some of the last second. Returns how to stop. */
   listen(listener: (events: readonly EventView[]) => void): () => void;
   /** Those from `position` on; undefined where they are too many to be told one by one. */
   since(position: number): Promise<readonly EventView[] | undefined>;
@@ -30,28 +30,52 @@ export function createEventHub(store: Store, changes: Changes, onError: (error: 
   const listeners = new Set<(events: readonly EventView[]) => void>();
   let running: Promise<void> | undefined;
   let next = 0;
+  /** Set while nobody listens. */
+  let wake: (() => void) | undefined;
 
   const head = () => store.read((tx) => tx.auditSize());
   const page = (from: number) => store.read((tx) => tx.auditEntries(from, PAGE));
 
   async function run(): Promise<void> {
     while (!changes.closed.aborted) {
-      const fresh = await changes.wait(lookForMore, IDLE_MS).catch(async (error: unknown) => {
+      await (listeners.size === 0 ? stayNear() : tellMore()).catch(async (error: unknown) => {
         onError(error);
         await delay(IDLE_MS, undefined, { ref: false });
-        return undefined;
       });
-      if (!fresh) continue;
-      next += fresh.length;
-      const events = fresh.map(eventOf);
-      for (const listener of listeners) listener(events);
     }
   }
 
-  async function lookForMore(): Promise<readonly AuditRow[] | undefined> {
-    // Nobody listens: the log is not read, only its size.
+  /** Nobody listens: no change is looked at. Once a second the position moves, so that who comes is not told of long ago. */
+  async function stayNear(): Promise<void> {
+    await somebodyComes(IDLE_MS);
     const size = await head();
     if (listeners.size === 0) next = size;
+  }
+
+  function somebodyComes(timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        changes.closed.removeEventListener('abort', done);
+        wake = undefined;
+        resolve();
+      };
+      const timer = setTimeout(done, timeoutMs);
+      changes.closed.addEventListener('abort', done);
+      wake = done;
+    });
+  }
+
+  async function tellMore(): Promise<void> {
+    const fresh = await changes.wait(lookForMore, IDLE_MS);
+    if (!fresh) return;
+    next += fresh.length;
+    const events = fresh.map(eventOf);
+    for (const listener of listeners) listener(events);
+  }
+
+  async function lookForMore(): Promise<readonly AuditRow[] | undefined> {
+    const size = await head();
     if (size <= next) return undefined;
     const rows = await page(next);
     return rows.length > 0 ? rows : undefined;
@@ -60,6 +84,7 @@ export function createEventHub(store: Store, changes: Changes, onError: (error: 
   return {
     listen(listener) {
       listeners.add(listener);
+      wake?.();
       return () => void listeners.delete(listener);
     },
     async since(position) {
