@@ -63,9 +63,7 @@ export function createJobs(
       const next = await handler(job.subject, signal);
       // What it did is done; that the job is finished nobody waits for.
       onDone();
-      await store.write((tx) =>
-        next === undefined ? tx.finishJob(job.id, job.attempts) : tx.retryJob(job.id, job.attempts, next, ''),
-      );
+      await store.write((tx) => (next === undefined ? tx.finishJob(job) : tx.retryJob(job, next, '')));
       failures.delete(job.id);
     } catch (error) {
       const count = (failures.get(job.id) ?? 0) + 1;
@@ -76,7 +74,7 @@ export function createJobs(
         'job will be tried again',
       );
       await store
-        .write(async (tx) => tx.retryJob(job.id, job.attempts, (await tx.now()) + delay, String(error)))
+        .write(async (tx) => tx.retryJob(job, (await tx.now()) + delay, String(error)))
         .catch((cause: unknown) =>
           logger.error({ err: cause, job: job.id }, 'job could not be put back; its lease will end'),
         );

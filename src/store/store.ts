@@ -281,8 +281,12 @@ export interface Tx extends ReadTx {
     kinds?: readonly string[],
   ): Promise<readonly JobRow[]>;
   /** Only while still leased by this taking (`attempts` unchanged); false otherwise. */
-  finishJob(id: string, attempts: number): Promise<boolean>;
-  retryJob(id: string, attempts: number, dueAt: number, error: string): Promise<boolean>;
+  finishJob(job: Pick<JobRow, 'id' | 'kind' | 'subject' | 'attempts'>): Promise<boolean>;
+  retryJob(
+    job: Pick<JobRow, 'id' | 'kind' | 'subject' | 'attempts'>,
+    dueAt: number,
+    error: string,
+  ): Promise<boolean>;
 
   /** Appends one entry as number `auditSize()`; `build` gets that number and the transaction's time. */
   appendAudit(

@@ -138,7 +138,7 @@ describe.skipIf(!part('postgres'))('a target that fails', () => {
     for (let renewal = 0; renewal < 8; renewal++) {
       await store.write(async (tx) => {
         for (const job of await tx.takeJobs(Date.now() + 5 * 3_600_000, 1, 100))
-          await tx.retryJob(job.id, job.attempts, job.dueAt, '');
+          await tx.retryJob(job, job.dueAt, '');
       });
     }
     await store.close();

@@ -79,11 +79,11 @@ async function compete(store: Store, { name, count }: ChildTask): Promise<Winnin
     if (await store.write((tx) => tx.insertNotice(notice))) won.notices.push(n);
     const closing = { outcome: 'drill', note: name, closedBy: name, closedAt: T0 } as const;
     if (await store.write((tx) => tx.closeReview(`rv${n}`, closing))) won.reviews.push(n);
-    for (const { id, attempts } of await store.write((tx) => tx.takeJobs(T0, 60_000, 2))) {
-      won.jobs.push(id);
+    for (const job of await store.write((tx) => tx.takeJobs(T0, 60_000, 2))) {
+      won.jobs.push(job.id);
       await store.write(async (tx) => {
-        await tx.finishJob(id, attempts);
-        await appendEntry(tx, 'job.done', { job: id });
+        await tx.finishJob(job);
+        await appendEntry(tx, 'job.done', { job: job.id });
       });
     }
   }

@@ -12,9 +12,12 @@ export function jobContract(context: StoreContext): void {
       ask: (id: string, dueAt: number, subject = 'gr_1') =>
         store.write((tx) => tx.insertJob({ id, kind: 'end', subject, dueAt })),
       take: (now: number, limit = 10) => store.write((tx) => tx.takeJobs(now, LEASE, limit)),
-      finish: (id: string, attempts: number) => store.write((tx) => tx.finishJob(id, attempts)),
+      finish: (id: string, attempts: number) =>
+        store.write((tx) => tx.finishJob({ id, kind: 'end', subject: 'gr_1', attempts })),
       retry: (id: string, attempts: number, dueAt: number) =>
-        store.write((tx) => tx.retryJob(id, attempts, dueAt, 'target down')),
+        store.write((tx) =>
+          tx.retryJob({ id, kind: 'end', subject: 'gr_1', attempts }, dueAt, 'target down'),
+        ),
       count: async () => (await store.read((tx) => tx.countJobs()))[0]?.count ?? 0,
     };
   }

@@ -18,6 +18,7 @@ const ROWS_OF_0001 = [
   `insert into grants values
     ('gr_1', 'req_1', 'ada', 'db', 'read', 'active', 'approval', 10, 20, 30, 0, 25, null, null)`,
   "insert into grant_incidents values ('gr_1', 'P1-1')",
+  "insert into jobs values ('job_1', 'end', 'gr_1', 10, 0, 2, 'target down', null, null)",
 ];
 
 /** The log of a store of 0001, appended as that version did: each node under its number in its level. */
@@ -122,10 +123,14 @@ export function migrationContract(context: StoreContext): void {
           }),
         ]);
         expect(await tx.incidentsOf('gr_1')).toEqual(['P1-1']);
+        expect(await tx.nextJobAt(10, ['end'])).toBe(10);
         const root = new RootBuilder();
         for (const leaf of leaves) root.append(leaf);
         expect(await treeRoot((refs) => tx.auditNodes(refs), 13)).toEqual(root.root());
       });
+      const job = { id: 'job_1', kind: 'end', subject: 'gr_1', dueAt: 10, leaseUntil: 15, attempts: 3 };
+      const taken = await store.write((tx) => tx.takeJobs(10, 5, 9));
+      expect(taken).toEqual([{ ...job, lastError: 'target down' }]);
       // It goes on where it was.
       await store.write((tx) =>
         tx.appendAudit((index) => ({ event: 'next', subject: {}, bytes: Buffer.from(`entry ${index}`) })),

@@ -14,10 +14,7 @@ import type { ReadTx, Tx } from '../store.ts';
  */
 const job = createRowCodec<JobRow>({});
 
-interface Taking {
-  id: string;
-  attempts: number;
-}
+type Taking = Parameters<Tx['finishJob']>[0];
 
 type Kinds = readonly string[] | undefined;
 
@@ -72,7 +69,7 @@ const take = (
     .with('due', (nested) =>
       nested
         .selectFrom('jobs')
-        .select('id')
+        .select(['subject', 'kind'])
         .where('due_at', '<=', nowMs)
         .where('lease_until', '<=', nowMs)
         .$if(kinds !== undefined, (query) => query.where('kind', 'in', kinds ?? []))
@@ -87,19 +84,33 @@ const take = (
       next_id: sql`case when next_due_at <= ${nowMs} then null else next_id end`,
       next_due_at: sql`case when next_due_at <= ${nowMs} then null else next_due_at end`,
     }))
-    .where('id', 'in', (nested) => nested.selectFrom('due').select('id'))
+    .where(({ eb, refTuple, selectFrom }) =>
+      eb(
+        refTuple('subject', 'kind'),
+        'in',
+        selectFrom('due').select(['subject', 'kind']).$asTuple('subject', 'kind'),
+      ),
+    )
     .returning(['id', 'kind', 'subject', 'due_at', 'lease_until', 'attempts', 'last_error']);
 
-const remove = ({ db }: BuildContext, { id, attempts }: Taking) =>
+const remove = ({ db }: BuildContext, { id, kind, subject, attempts }: Taking) =>
   db
     .deleteFrom('jobs')
+    .where('subject', '=', subject)
+    .where('kind', '=', kind)
     .where('id', '=', id)
     .where('attempts', '=', attempts)
     .where('lease_until', '>', 0)
     .where('next_id', 'is', null);
 
-const taken = ({ db }: BuildContext, { id, attempts }: Taking) =>
-  db.updateTable('jobs').where('id', '=', id).where('attempts', '=', attempts).where('lease_until', '>', 0);
+const taken = ({ db }: BuildContext, { id, kind, subject, attempts }: Taking) =>
+  db
+    .updateTable('jobs')
+    .where('subject', '=', subject)
+    .where('kind', '=', kind)
+    .where('id', '=', id)
+    .where('attempts', '=', attempts)
+    .where('lease_until', '>', 0);
 
 const beginNext = (context: BuildContext, taking: Taking) =>
   taken(context, taking)
@@ -147,12 +158,13 @@ export function writeJobs(context: QueryContext) {
       const found = await context.rows(take, { nowMs, leaseUntil: nowMs + leaseMs, limit, kinds });
       return found.map(job.toRow).sort((a, b) => a.dueAt - b.dueAt);
     },
-    async finishJob(id, attempts) {
-      if ((await context.change(remove, { id, attempts })) > 0n) return true;
-      return (await context.change(beginNext, { id, attempts })) > 0n;
+    async finishJob({ id, kind, subject, attempts }) {
+      const taking = { id, kind, subject, attempts };
+      if ((await context.change(remove, taking)) > 0n) return true;
+      return (await context.change(beginNext, taking)) > 0n;
     },
-    async retryJob(id, attempts, dueAt, error) {
-      return (await context.change(retry, { id, attempts, dueAt, error })) > 0n;
+    async retryJob({ id, kind, subject, attempts }, dueAt, error) {
+      return (await context.change(retry, { id, kind, subject, attempts, dueAt, error })) > 0n;
     },
   } satisfies Partial<Tx>;
 }
