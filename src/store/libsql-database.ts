@@ -4,13 +4,19 @@ import type Database from 'libsql';
 /** More texts than the queries have; only inserts of many rows differ from call to call. */
 const MAX_STATEMENTS = 256;
 
+export interface LibsqlStatement extends SqliteStatement {
+  /** The first row alone: half the work of `all`. A change is made whole before it answers. */
+  first(parameters: readonly unknown[]): unknown;
+}
+
 /**
- * libsql as Kysely wants a database. Statements are kept: preparing takes longer than running. Blobs come as ArrayBuffer from
- * the driver and as Buffer, as on PostgreSQL, from here.
+ * libsql as Kysely wants a database. Statements are kept: preparing takes longer than running. The driver hands out rows as bare
+ * values, and what names them is read once a statement: naming them is most of its work otherwise. Blobs come as ArrayBuffer
+ * from the driver and as Buffer, as on PostgreSQL, from here.
  */
 export class LibsqlDatabase implements SqliteDatabase {
   readonly #database: Database.Database;
-  readonly #statements = new Map<string, SqliteStatement>();
+  readonly #statements = new Map<string, LibsqlStatement>();
 
   constructor(database: Database.Database) {
     this.#database = database;
@@ -28,7 +34,7 @@ export class LibsqlDatabase implements SqliteDatabase {
     this.#database.exec(command);
   }
 
-  prepare(sql: string): SqliteStatement {
+  prepare(sql: string): LibsqlStatement {
     const known = this.#statements.get(sql);
     if (known !== undefined) return known;
     const prepared = this.#database.prepare(sql);
@@ -41,11 +47,25 @@ export class LibsqlDatabase implements SqliteDatabase {
         throw error;
       }
     };
-    const statement: SqliteStatement = {
-      reader: prepared.reader,
-      all: (parameters) => run(() => prepared.all(parameters).map(withBuffers)),
+    const { reader } = prepared;
+    const names = reader
+      ? prepared
+          .raw()
+          .columns()
+          .map(({ name }) => name)
+      : [];
+    const named = (values: unknown) => nameValues(names, values as readonly unknown[]);
+    const statement: LibsqlStatement = {
+      reader,
+      all: (parameters) => run(() => prepared.all(parameters).map(named)),
+      first(parameters) {
+        const values = run(() => prepared.get(parameters));
+        return values === undefined ? undefined : named(values);
+      },
       run: (parameters) => run(() => prepared.run(parameters)),
-      iterate: (parameters) => prepared.iterate(parameters),
+      *iterate(parameters) {
+        for (const values of prepared.iterate(parameters)) yield named(values);
+      },
     };
     if (this.#statements.size >= MAX_STATEMENTS) this.#statements.clear();
     this.#statements.set(sql, statement);
@@ -58,11 +78,11 @@ export class LibsqlDatabase implements SqliteDatabase {
   }
 }
 
-function withBuffers(row: unknown): unknown {
-  const columns = row as Record<string, unknown>;
-  for (const name in columns) {
-    const value = columns[name];
-    if (value instanceof ArrayBuffer) columns[name] = Buffer.from(value);
+function nameValues(names: readonly string[], values: readonly unknown[]): Record<string, unknown> {
+  const row: Record<string, unknown> = {};
+  for (const [i, name] of names.entries()) {
+    const value = values[i];
+    row[name] = value instanceof ArrayBuffer ? Buffer.from(value) : value;
   }
-  return columns;
+  return row;
 }

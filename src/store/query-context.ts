@@ -6,6 +6,7 @@ import type { CompiledQuery, Kysely, QueryResult } from 'kysely';
 import { AppError } from '../protocol/errors.ts';
 import type { Dialect } from './dialect.ts';
 import type { Schema } from './schema.ts';
+import type { Session } from './sql-store.ts';
 
 export interface BuildContext {
   readonly db: Kysely<Schema>;
@@ -55,14 +56,9 @@ export class QueryContext implements BuildContext {
   readonly db: Kysely<Schema>;
   readonly dialect: Dialect;
   readonly #compiled: CompiledQueries;
-  readonly #execute: (query: CompiledQuery) => Promise<QueryResult<unknown>>;
+  readonly #execute: Session['run'];
 
-  constructor(
-    db: Kysely<Schema>,
-    dialect: Dialect,
-    compiled: CompiledQueries,
-    execute: (query: CompiledQuery) => Promise<QueryResult<unknown>>,
-  ) {
+  constructor(db: Kysely<Schema>, dialect: Dialect, compiled: CompiledQueries, execute: Session['run']) {
     this.db = db;
     this.dialect = dialect;
     this.#compiled = compiled;
@@ -70,27 +66,27 @@ export class QueryContext implements BuildContext {
   }
 
   async rows<Args extends object, Row>(query: Query<Args, Row>, args: Args): Promise<Row[]> {
-    return (await this.#run(query, args)).rows;
+    return (await this.#run(query, args, 'all')).rows;
   }
 
   async first<Args extends object, Row>(query: Query<Args, Row>, args: Args): Promise<Row | undefined> {
-    return (await this.#run(query, args)).rows[0];
+    return (await this.#run(query, args, 'first')).rows[0];
   }
 
   /** For a query that always has a row. */
   async one<Args extends object, Row>(query: Query<Args, Row>, args: Args): Promise<Row> {
-    const [row] = (await this.#run(query, args)).rows;
+    const [row] = (await this.#run(query, args, 'all')).rows;
     if (row === undefined) throw new AppError('internal', 'the store lacks a row that is always there');
     return row;
   }
 
   /** Runs a change; answers how many rows it met. */
   async change<Args extends object>(query: Query<Args, unknown>, args: Args): Promise<bigint> {
-    return (await this.#run(query, args)).numAffectedRows ?? 0n;
+    return (await this.#run(query, args, 'all')).numAffectedRows ?? 0n;
   }
 
-  #run<Args extends object, Row>(query: Query<Args, Row>, args: Args) {
-    return this.#execute(this.#compiled.bind(this, query, args)) as Promise<QueryResult<Row>>;
+  #run<Args extends object, Row>(query: Query<Args, Row>, args: Args, wanted: 'first' | 'all') {
+    return this.#execute(this.#compiled.bind(this, query, args), wanted) as Promise<QueryResult<Row>>;
   }
 }
 

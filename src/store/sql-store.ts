@@ -39,7 +39,8 @@ export interface Access {
 /** Where the queries of a transaction run. The same object may come again for a later one. */
 export interface Session {
   readonly db: Kysely<Schema>;
-  run(query: CompiledQuery): Promise<QueryResult<unknown>>;
+  /** `first`: no other row is looked at. */
+  run(query: CompiledQuery, wanted: 'first' | 'all'): Promise<QueryResult<unknown>>;
 }
 
 export function createSqlStore({ dialect, writer, reader, backup, close }: Engine): Store {

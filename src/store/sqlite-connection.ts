@@ -51,8 +51,12 @@ export async function connectSqlite(file: string, mode: 'read' | 'write'): Promi
   const db = new Kysely<Schema>({ dialect: new SqliteDialect({ database: libsql }) });
   const session: Session = {
     db,
-    async run({ sql, parameters }) {
+    async run({ sql, parameters }, wanted) {
       const statement = libsql.prepare(sql);
+      if (statement.reader && wanted === 'first') {
+        const row = statement.first(parameters);
+        return { rows: row === undefined ? [] : [row] };
+      }
       if (statement.reader) return { rows: statement.all(parameters) };
       return { rows: [], numAffectedRows: BigInt(statement.run(parameters).changes) };
     },
