@@ -49,11 +49,29 @@ export async function appendLeaf(
   return { nodes };
 }
 
+/**
+ * The peaks of a tree of `size` entries, largest first: the stored nodes that together cover all of it. The nodes that
+ * {@link appendLeaf} reads are among them, and the root follows from them alone: see {@link rootOf}.
+ */
+export function peaksOf(size: number): NodeRef[] {
+  return completeSubtrees({ from: 0, to: size });
+}
+
+/** The peaks when an entry has come whose nodes are `added`: each but the first of these took in one that there was. */
+export function peaksWith(peaks: readonly Uint8Array[], added: readonly StoredNode[]): Uint8Array[] {
+  const kept = peaks.slice(0, peaks.length - (added.length - 1));
+  return [...kept, ...added.slice(-1).map(({ hash }) => hash)];
+}
+
+/** The root of the tree with these peaks. */
+export function rootOf(peaks: readonly Uint8Array[]): Uint8Array {
+  return peaks.length === 0 ? emptyRoot() : foldRight(peaks);
+}
+
 /** The root of the first `size` entries. At most one read, of as many nodes as `size` has one bits. */
 export async function treeRoot(read: NodeReader, size: number): Promise<Uint8Array> {
   requireSize(size, 'size');
-  if (size === 0) return emptyRoot();
-  return foldRight(await readNodes(read, completeSubtrees({ from: 0, to: size })));
+  return rootOf(await readNodes(read, peaksOf(size)));
 }
 
 /** RFC 9162 section 2.1.3.1: the path from leaf `index` to the root of the first `size` entries. One read. */
@@ -124,7 +142,7 @@ export class RootBuilder {
   }
 
   root(): Uint8Array {
-    return this.#size === 0 ? emptyRoot() : foldRight(this.#peaks);
+    return rootOf(this.#peaks);
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { formatCheckpoint } from '../audit/checkpoint.ts';
 import { type AuditEntry, encodeEntry } from '../audit/entry.ts';
-import { consistencyProof, treeRoot } from '../audit/merkle.ts';
+import { consistencyProof, rootOf } from '../audit/merkle.ts';
 import { createReceipt } from '../audit/receipt.ts';
 import type { Json } from '../protocol/canonical-json.ts';
 import type { AuditProof, CheckpointReply } from '../protocol/messages.ts';
@@ -56,12 +56,11 @@ export function createAuditLog(
   const signer = { name: origin, publicKey: keys.log.rawPublicKey, sign: keys.log.sign };
 
   async function head(tx: ReadTx, fromSize: number): Promise<LogHead> {
-    const size = await tx.auditSize();
+    const { size, peaks } = await tx.auditHead();
     const read = (refs: Parameters<ReadTx['auditNodes']>[0]) => tx.auditNodes(refs);
-    const rootHash = await treeRoot(read, size);
     // A client that has seen more than we hold (a restored or promoted store) must find out: no proof, and it refuses.
     const consistency = fromSize > 0 && fromSize < size ? await consistencyProof(read, fromSize, size) : [];
-    return { size, rootHash, consistency };
+    return { size, rootHash: rootOf(peaks), consistency };
   }
 
   function signHead({ size, rootHash, consistency }: LogHead): CheckpointReply {

@@ -80,9 +80,9 @@ export class LibsqlDatabase implements SqliteDatabase {
 
 function nameValues(names: readonly string[], values: readonly unknown[]): Record<string, unknown> {
   const row: Record<string, unknown> = {};
-  for (const [i, name] of names.entries()) {
+  names.forEach((name, i) => {
     const value = values[i];
     row[name] = value instanceof ArrayBuffer ? Buffer.from(value) : value;
-  }
+  });
   return row;
 }

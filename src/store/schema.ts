@@ -43,8 +43,8 @@ export interface Schema {
   revocation_lists: { list: string; number: number };
   revocations: Columns<RevocationRow>;
   jobs: JobColumns;
-  /** One row: the number of entries. Its lock is what makes the log gapless. */
-  audit_head: { id: number; size: number };
+  /** One row: the number of entries, and the hashes of the tree's peaks one after the other. Its lock is what makes the log gapless. */
+  audit_head: { id: number; size: number; peaks: Uint8Array };
   audit_entries: { number: number; at: number; event: string; entry: string };
   /** A node stands under the entry that completed its subtree, so that all of them are appended at the same end. */
   audit_nodes: { entry: number; level: number; hash: Uint8Array };

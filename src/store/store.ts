@@ -137,6 +137,8 @@ export interface ReadTx {
   attempts(key: string, nowMs: number): Promise<number>;
 
   auditSize(): Promise<number>;
+  /** The log's size, and its tree's peaks (audit/merkle.ts). */
+  auditHead(): Promise<{ size: number; peaks: readonly Uint8Array[] }>;
   auditNodes(refs: readonly NodeRef[]): Promise<readonly Uint8Array[]>;
   auditEntries(from: number, limit: number): Promise<readonly AuditRow[]>;
   /** Newest first. `subject` is any string in an entry's subject; `fromMs` is included, `toMs` is not. */

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { inclusionProof, leafHash, RootBuilder, treeRoot, verifyInclusion } from '../../src/audit/merkle.ts';
+import {
+  inclusionProof,
+  leafHash,
+  RootBuilder,
+  rootOf,
+  treeRoot,
+  verifyInclusion,
+} from '../../src/audit/merkle.ts';
 import type { Store } from '../../src/store/store.ts';
 import type { StoreContext } from './contract.ts';
 import { appendEntry } from './sample-rows.ts';
@@ -19,6 +26,8 @@ export async function verifyLog(store: Store): Promise<{ size: number; entries: 
     });
     expect(rows).toHaveLength(size);
     expect(await treeRoot((refs) => tx.auditNodes(refs), size)).toEqual(root.root());
+    const head = await tx.auditHead();
+    expect({ size: head.size, root: rootOf(head.peaks) }).toEqual({ size, root: root.root() });
     return { size, entries: rows.map(({ entry }) => entry) };
   });
 }

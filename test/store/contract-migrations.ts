@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
-import { appendLeaf, leafHash, type NodeRef, RootBuilder, treeRoot } from '../../src/audit/merkle.ts';
+import { appendLeaf, leafHash, type NodeRef, RootBuilder, rootOf, treeRoot } from '../../src/audit/merkle.ts';
 import { applyMigrations } from '../../src/store/migrate.ts';
 import { MIGRATIONS } from '../../src/store/migrations/index.ts';
 import type { Schema } from '../../src/store/schema.ts';
@@ -127,6 +127,7 @@ export function migrationContract(context: StoreContext): void {
         const root = new RootBuilder();
         for (const leaf of leaves) root.append(leaf);
         expect(await treeRoot((refs) => tx.auditNodes(refs), 13)).toEqual(root.root());
+        expect(rootOf((await tx.auditHead()).peaks)).toEqual(root.root());
       });
       const job = { id: 'job_1', kind: 'end', subject: 'gr_1', dueAt: 10, leaseUntil: 15, attempts: 3 };
       const taken = await store.write((tx) => tx.takeJobs(10, 5, 9));
@@ -139,6 +140,7 @@ export function migrationContract(context: StoreContext): void {
       for (const leaf of [...leaves, leafHash(Buffer.from('entry 13'))]) longer.append(leaf);
       await store.read(async (tx) => {
         expect(await treeRoot((refs) => tx.auditNodes(refs), 14)).toEqual(longer.root());
+        expect(rootOf((await tx.auditHead()).peaks)).toEqual(longer.root());
       });
     });
 

@@ -1,14 +1,17 @@
-import { sql } from 'kysely';
+import { type Kysely, sql } from 'kysely';
+import { peaksOf } from '../../audit/merkle.ts';
+import type { Schema } from '../schema.ts';
 import type { Migration } from './migration.ts';
 
 /**
  * What a durable commit costs is the pages that it writes, and each index of a table is a page at least. A job is found by its
  * subject and kind, and no longer by its id as well: the subject comes first, so that looking for the next job of some kinds
- * reads jobs in the order of their time, not all jobs of these kinds.
+ * reads jobs in the order of their time, not all jobs of these kinds. The peaks of the audit log's tree stand beside its size,
+ * where each entry is appended to them and each checkpoint follows from them.
  */
 export const fewerPages: Migration = {
   name: '0004-fewer-pages',
-  async apply(db, { integer, endOfKeyed }) {
+  async apply(db, { integer, bytes, endOfKeyed }) {
     const statements = [
       `create table jobs_by_subject (
         subject text not null,
@@ -27,7 +30,23 @@ export const fewerPages: Migration = {
       'drop table jobs',
       'alter table jobs_by_subject rename to jobs',
       'create index jobs_by_time on jobs (due_at)',
+      `alter table audit_head add column peaks ${bytes}`,
     ];
     for (const statement of statements) await sql.raw(statement).execute(db);
+    await db
+      .updateTable('audit_head')
+      .set({ peaks: await readPeaks(db) })
+      .execute();
   },
 };
+
+async function readPeaks(db: Kysely<Schema>): Promise<Uint8Array> {
+  const { size } = await db.selectFrom('audit_head').select('size').executeTakeFirstOrThrow();
+  const hashes: Uint8Array[] = [];
+  for (const { level, index } of peaksOf(size)) {
+    const node = db.selectFrom('audit_nodes').select('hash').where('level', '=', level);
+    const { hash } = await node.where('entry', '=', (index + 1) * 2 ** level - 1).executeTakeFirstOrThrow();
+    hashes.push(hash);
+  }
+  return Buffer.concat(hashes);
+}

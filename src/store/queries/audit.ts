@@ -1,4 +1,12 @@
-import { appendLeaf, leafHash, type NodeRef } from '../../audit/merkle.ts';
+import {
+  appendLeaf,
+  HASH_BYTES,
+  leafHash,
+  type NodeReader,
+  type NodeRef,
+  peaksOf,
+  peaksWith,
+} from '../../audit/merkle.ts';
 import type { Json } from '../../protocol/canonical-json.ts';
 import { AppError } from '../../protocol/errors.ts';
 import type { BuildContext, QueryContext } from '../query-context.ts';
@@ -17,6 +25,8 @@ const entries = ({ db }: BuildContext) =>
     .select(['e.number', 'e.at', 'e.event', 'e.entry', 'n.hash']);
 
 const size = ({ db }: BuildContext) => db.selectFrom('audit_head').select('size');
+
+const head = ({ db }: BuildContext) => db.selectFrom('audit_head').select(['size', 'peaks']);
 
 const entriesFrom = (context: BuildContext, { from, limit }: { from: number; limit: number }) =>
   entries(context).where('e.number', '>=', from).orderBy('e.number').limit(limit);
@@ -43,12 +53,15 @@ const nodesAt = ({ db }: BuildContext, { keys }: { keys: readonly { entry: numbe
     .selectAll()
     .where(({ or, and }) => or(keys.map((key) => and({ ...key }))));
 
-/** Takes the log's lock (on PostgreSQL until the transaction ends): no gaps, no forks. */
-const raise = ({ db, dialect }: BuildContext, { ownClock }: { ownClock: number }) =>
+/** Takes the log's lock (on PostgreSQL until the transaction ends): no gaps, no forks. The time is read with it. */
+const lockedHead = ({ db, dialect }: BuildContext, { ownClock }: { ownClock: number }) =>
   db
-    .updateTable('audit_head')
-    .set((to) => ({ size: to('size', '+', 1) }))
-    .returning(['size', dialect.nowExpression(ownClock).as('now')]);
+    .selectFrom('audit_head')
+    .select(['size', 'peaks', dialect.nowExpression(ownClock).as('now')])
+    .$if(dialect.rowLocks, (query) => query.forUpdate());
+
+const updateHead = ({ db }: BuildContext, columns: { size: number; peaks: Uint8Array }) =>
+  db.updateTable('audit_head').set(columns);
 
 const insertEntry = (
   { db }: BuildContext,
@@ -70,6 +83,10 @@ export function readAudit(context: QueryContext) {
     async auditSize() {
       return (await context.one(size, {})).size;
     },
+    async auditHead() {
+      const found = await context.one(head, {});
+      return { size: found.size, peaks: hashesIn(found.peaks) };
+    },
     auditNodes: (refs) => readNodes(context, refs),
     async auditEntries(from, limit) {
       return (await context.rows(entriesFrom, { from, limit })).map(toAuditRow);
@@ -83,19 +100,21 @@ export function readAudit(context: QueryContext) {
 export function writeAudit(context: QueryContext) {
   return {
     async appendAudit(build) {
-      const head = await context.one(raise, { ownClock: context.dialect.ownClock() });
-      const index = head.size - 1;
-      const { event, subject, bytes } = build(index, head.now);
+      const found = await context.one(lockedHead, { ownClock: context.dialect.ownClock() });
+      const { size: index, now: at } = found;
+      const { event, subject, bytes } = build(index, at);
       const entry = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
       const leaf = leafHash(bytes);
-      const { nodes } = await appendLeaf((refs) => readNodes(context, refs), index, leaf);
-      await context.change(insertEntry, { number: index, at: head.now, event, entry });
+      const peaks = hashesIn(found.peaks);
+      const { nodes } = await appendLeaf(peakReader(index, peaks), index, leaf);
+      await context.change(updateHead, { size: index + 1, peaks: Buffer.concat(peaksWith(peaks, nodes)) });
+      await context.change(insertEntry, { number: index, at, event, entry });
       await context.change(insertNodes, {
         nodes: nodes.map(({ level, hash }) => ({ entry: index, level, hash })),
       });
       const subjects = subjectValues(subject).map((value) => ({ value, number: index }));
       if (subjects.length > 0) await context.change(insertSubjects, { subjects });
-      return toAuditRow({ number: index, at: head.now, event, entry, hash: leaf });
+      return toAuditRow({ number: index, at, event, entry, hash: leaf });
     },
   } satisfies Partial<Tx>;
 }
@@ -112,6 +131,23 @@ async function readNodes(context: QueryContext, refs: readonly NodeRef[]): Promi
     if (hash === undefined) throw new AppError('log_inconsistent', 'the audit log lacks a stored tree node');
     return hash;
   });
+}
+
+/** What a leaf that is appended reads stands in the head. */
+function peakReader(size: number, peaks: readonly Uint8Array[]): NodeReader {
+  const refs = peaksOf(size);
+  return async (wanted) =>
+    wanted.map(({ level }) => {
+      const hash = peaks[refs.findIndex((ref) => ref.level === level)];
+      if (hash === undefined)
+        throw new AppError('log_inconsistent', 'the audit log lacks a peak of its tree');
+      return hash;
+    });
+}
+
+function hashesIn(peaks: Uint8Array): Uint8Array[] {
+  const count = peaks.length / HASH_BYTES;
+  return Array.from({ length: count }, (_, i) => peaks.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES));
 }
 
 /** Node (level, index) covers 2^level leaves, and is there once the last of them is. */
