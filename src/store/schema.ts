@@ -48,8 +48,17 @@ export interface Schema {
   audit_entries: { number: number; at: number; event: string; entry: string };
   /** A node stands under the entry that completed its subtree, so that all of them are appended at the same end. */
   audit_nodes: { entry: number; level: number; hash: Uint8Array };
-  audit_subjects: { value: string; number: number };
+  /** What an entry is found by: its event, and each string in its subject. */
+  audit_terms: AuditTermColumns;
+  /** The same of the newest entries, in the order in which they came; see queries/audit.ts. */
+  audit_fresh_terms: AuditTermColumns;
   store_migrations: { name: string; applied_at: number };
+}
+
+export interface AuditTermColumns {
+  kind: 'event' | 'subject';
+  value: string;
+  number: number;
 }
 
 /** `replaced_at`: null for the newest of its feed. */

@@ -104,6 +104,25 @@ export function auditContract(context: StoreContext): void {
       expect(await found({ fromMs: rows[0]!.at, toMs: rows[2]!.at + 1 })).toEqual([2, 1, 0]);
     });
 
+    it('is searched alike whether an entry is new or old', async () => {
+      const { store } = await context.fresh();
+      const total = 150;
+      await store.write(async (tx) => {
+        for (let n = 0; n < total; n++) await appendEntry(tx, `e${n % 2}`, { user: `u${n % 3}`, n: `n${n}` });
+      });
+      const found = async (filter: object, limit = total) =>
+        (await store.read((tx) => tx.auditSearch({ limit, ...filter }))).map(({ index }) => index);
+      const expected = (matches: (n: number) => boolean) =>
+        Array.from({ length: total }, (_, n) => total - 1 - n).filter(matches);
+      const ofUser = expected((n) => n % 3 === 1);
+      expect(await found({ event: 'e1' })).toEqual(expected((n) => n % 2 === 1));
+      expect(await found({ subject: 'u1' })).toEqual(ofUser);
+      expect(await found({ subject: 'u1' }, 20)).toEqual(ofUser.slice(0, 20));
+      expect(await found({ subject: 'u1' }, 3)).toEqual(ofUser.slice(0, 3));
+      expect(await found({ subject: 'u1', event: 'e1' })).toEqual(expected((n) => n % 6 === 1));
+      for (const n of [0, 63, 64, 127, 128, 149]) expect(await found({ subject: `n${n}` })).toEqual([n]);
+    });
+
     it('takes a subject too long to be searched', async () => {
       const { store } = await context.fresh();
       await store.write((tx) => appendEntry(tx, 'e', { reason: 'x'.repeat(20_000) }));

@@ -36,6 +36,7 @@ async function appendAt0001({ db }: { db: Kysely<Schema> }, entries: number): Pr
       await sql`insert into audit_nodes values (${node.level}, ${node.index}, ${node.hash})`.execute(db);
     }
   }
+  await sql`insert into audit_subjects values ('gr_1', 3)`.execute(db);
   await sql`update audit_head set size = ${entries}`.execute(db);
   return leaves;
 }
@@ -128,6 +129,8 @@ export function migrationContract(context: StoreContext): void {
         for (const leaf of leaves) root.append(leaf);
         expect(await treeRoot((refs) => tx.auditNodes(refs), 13)).toEqual(root.root());
         expect(rootOf((await tx.auditHead()).peaks)).toEqual(root.root());
+        expect((await tx.auditSearch({ event: 'e', limit: 99 })).map(({ index }) => index)).toHaveLength(13);
+        expect(await tx.auditSearch({ subject: 'gr_1', limit: 9 })).toMatchObject([{ index: 3 }]);
       });
       const job = { id: 'job_1', kind: 'end', subject: 'gr_1', dueAt: 10, leaseUntil: 15, attempts: 3 };
       const taken = await store.write((tx) => tx.takeJobs(10, 5, 9));

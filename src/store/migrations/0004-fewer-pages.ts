@@ -7,7 +7,8 @@ import type { Migration } from './migration.ts';
  * What a durable commit costs is the pages that it writes, and each index of a table is a page at least. A job is found by its
  * subject and kind, and no longer by its id as well: the subject comes first, so that looking for the next job of some kinds
  * reads jobs in the order of their time, not all jobs of these kinds. The peaks of the audit log's tree stand beside its size,
- * where each entry is appended to them and each checkpoint follows from them.
+ * where each entry is appended to them and each checkpoint follows from them. What entries are found by is sorted in for many
+ * of them at once, since each term of an entry is on a page of its own.
  */
 export const fewerPages: Migration = {
   name: '0004-fewer-pages',
@@ -30,6 +31,22 @@ export const fewerPages: Migration = {
       'drop table jobs',
       'alter table jobs_by_subject rename to jobs',
       'create index jobs_by_time on jobs (due_at)',
+      `create table audit_terms (
+        kind text not null,
+        value text not null,
+        number ${integer} not null,
+        primary key (kind, value, number)
+      )${endOfKeyed}`,
+      `create table audit_fresh_terms (
+        number ${integer} not null,
+        kind text not null,
+        value text not null,
+        primary key (number, kind, value)
+      )${endOfKeyed}`,
+      "insert into audit_terms select 'subject', value, number from audit_subjects",
+      "insert into audit_terms select 'event', event, number from audit_entries",
+      'drop table audit_subjects',
+      'drop index audit_entries_by_event',
       `alter table audit_head add column peaks ${bytes}`,
     ];
     for (const statement of statements) await sql.raw(statement).execute(db);

@@ -11,10 +11,16 @@ import type { Json } from '../../protocol/canonical-json.ts';
 import { AppError } from '../../protocol/errors.ts';
 import type { BuildContext, QueryContext } from '../query-context.ts';
 import type { AuditRow } from '../rows.ts';
+import type { Schema } from '../schema.ts';
 import type { ReadTx, Tx } from '../store.ts';
 
 /** SQLite bounds the depth of an expression (1000), and each pair of (entry, level) is one level of it. */
 const READ_BATCH = 200;
+/**
+ * Terms are kept in the order of entries until there are those of so many, and then sorted in: the terms of one entry lie on as
+ * many pages, those of many entries share them.
+ */
+const FRESH_ENTRIES = 64;
 /** Longer values are in the entry but cannot be searched: PostgreSQL bounds what an index holds (2.7 kB). */
 const MAX_SUBJECT_LENGTH = 256;
 
@@ -31,21 +37,41 @@ const head = ({ db }: BuildContext) => db.selectFrom('audit_head').select(['size
 const entriesFrom = (context: BuildContext, { from, limit }: { from: number; limit: number }) =>
   entries(context).where('e.number', '>=', from).orderBy('e.number').limit(limit);
 
-const entriesFound = (
-  context: BuildContext,
-  { event, subject, fromMs, toMs, limit }: Parameters<ReadTx['auditSearch']>[0],
-) => {
+type Search = Parameters<ReadTx['auditSearch']>[0];
+
+const entriesBetween = (context: BuildContext, { fromMs, toMs }: Pick<Search, 'fromMs' | 'toMs'>) => {
   let query = entries(context);
-  if (event !== undefined) query = query.where('e.event', '=', event);
   if (fromMs !== undefined) query = query.where('e.at', '>=', fromMs);
   if (toMs !== undefined) query = query.where('e.at', '<', toMs);
-  if (subject !== undefined) {
-    query = query.where('e.number', 'in', (nested) =>
-      nested.selectFrom('audit_subjects').select('number').where('value', '=', subject),
-    );
-  }
-  return query.orderBy('e.number', 'desc').limit(limit);
+  return query;
 };
+
+const newest = (context: BuildContext, { limit, ...times }: Omit<Search, 'event' | 'subject'>) =>
+  entriesBetween(context, times).orderBy('e.number', 'desc').limit(limit);
+
+interface TermSearch extends Omit<Search, 'event' | 'subject'> {
+  kind: Term['kind'];
+  value: string;
+  /** Narrows down the entries of a subject. */
+  event: string | undefined;
+  before?: number;
+}
+
+/** Entries with this term. In the order of the terms: SQLite sorts them all where it is told the other number, though it is the same. */
+const foundIn =
+  (table: 'audit_terms' | 'audit_fresh_terms') =>
+  (context: BuildContext, { kind, value, event, before, limit, ...times }: TermSearch) => {
+    let query = entriesBetween(context, times)
+      .innerJoin(`${table} as t`, 't.number', 'e.number')
+      .where('t.kind', '=', kind)
+      .where('t.value', '=', value);
+    if (event !== undefined) query = query.where('e.event', '=', event);
+    if (before !== undefined) query = query.where('t.number', '<', before);
+    return query.orderBy('t.number', 'desc').limit(limit);
+  };
+
+const foundFresh = foundIn('audit_fresh_terms');
+const foundSorted = foundIn('audit_terms');
 
 const nodesAt = ({ db }: BuildContext, { keys }: { keys: readonly { entry: number; level: number }[] }) =>
   db
@@ -73,10 +99,25 @@ const insertNodes = (
   { nodes }: { nodes: readonly { entry: number; level: number; hash: Uint8Array }[] },
 ) => db.insertInto('audit_nodes').values(nodes);
 
-const insertSubjects = (
-  { db }: BuildContext,
-  { subjects }: { subjects: readonly { value: string; number: number }[] },
-) => db.insertInto('audit_subjects').values(subjects);
+type Term = Schema['audit_terms'];
+
+const insertTerms = ({ db }: BuildContext, { terms }: { terms: readonly Term[] }) =>
+  db.insertInto('audit_fresh_terms').values(terms);
+
+const sortIn = ({ db }: BuildContext) =>
+  db
+    .insertInto('audit_terms')
+    .columns(['kind', 'value', 'number'])
+    .expression(
+      db
+        .selectFrom('audit_fresh_terms')
+        .select(['kind', 'value', 'number'])
+        .orderBy('kind')
+        .orderBy('value')
+        .orderBy('number'),
+    );
+
+const dropFresh = ({ db }: BuildContext) => db.deleteFrom('audit_fresh_terms');
 
 export function readAudit(context: QueryContext) {
   return {
@@ -91,8 +132,12 @@ export function readAudit(context: QueryContext) {
     async auditEntries(from, limit) {
       return (await context.rows(entriesFrom, { from, limit })).map(toAuditRow);
     },
-    async auditSearch(filter) {
-      return (await context.rows(entriesFound, filter)).map(toAuditRow);
+    async auditSearch({ event, subject, ...rest }) {
+      if (subject !== undefined)
+        return searchTerm(context, { ...rest, kind: 'subject', value: subject, event });
+      if (event !== undefined)
+        return searchTerm(context, { ...rest, kind: 'event', value: event, event: undefined });
+      return (await context.rows(newest, rest)).map(toAuditRow);
     },
   } satisfies Partial<ReadTx>;
 }
@@ -112,11 +157,31 @@ export function writeAudit(context: QueryContext) {
       await context.change(insertNodes, {
         nodes: nodes.map(({ level, hash }) => ({ entry: index, level, hash })),
       });
-      const subjects = subjectValues(subject).map((value) => ({ value, number: index }));
-      if (subjects.length > 0) await context.change(insertSubjects, { subjects });
+      const subjects = subjectValues(subject).map((value) => ({
+        number: index,
+        kind: 'subject' as const,
+        value,
+      }));
+      await context.change(insertTerms, {
+        terms: [{ number: index, kind: 'event', value: event }, ...subjects],
+      });
+      if ((index + 1) % FRESH_ENTRIES === 0) {
+        await context.change(sortIn, {});
+        await context.change(dropFresh, {});
+      }
       return toAuditRow({ number: index, at, event, entry, hash: leaf });
     },
   } satisfies Partial<Tx>;
+}
+
+/** Fresh entries are the newest; others may be sorted in between the two looks, and are found by the first then. */
+async function searchTerm(context: QueryContext, search: TermSearch): Promise<AuditRow[]> {
+  const fresh = await context.rows(foundFresh, search);
+  const before = fresh.at(-1)?.number;
+  const limit = search.limit - fresh.length;
+  const rest = { ...search, limit, ...(before !== undefined && { before }) };
+  const sorted = limit > 0 ? await context.rows(foundSorted, rest) : [];
+  return [...fresh, ...sorted].map(toAuditRow);
 }
 
 async function readNodes(context: QueryContext, refs: readonly NodeRef[]): Promise<readonly Uint8Array[]> {
