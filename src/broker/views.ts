@@ -176,9 +176,11 @@ export async function viewRequest(tx: ReadTx, rules: Rules, request: RequestRow)
 
 /** A grant per target: the one this request made, or the one that was held already. */
 async function grantsOf(tx: ReadTx, rules: Rules, request: RequestRow): Promise<GrantView[]> {
+  const targets = request.targets as unknown as Target[];
+  const own = await tx.grants({ requestId: request.id, limit: targets.length });
   const views: GrantView[] = [];
-  for (const { resource, role } of request.targets as unknown as Target[]) {
-    const [made] = await tx.grants({ requestId: request.id, resource, role, limit: 1 });
+  for (const { resource, role } of targets) {
+    const made = own.find((grant) => grant.resource === resource && grant.role === role);
     const [held] = made
       ? []
       : await tx.grants({ user: request.user, resource, role, states: ['ready', 'active'], limit: 1 });

@@ -47,6 +47,19 @@ export const fewerPages: Migration = {
       "insert into audit_terms select 'event', event, number from audit_entries",
       'drop table audit_subjects',
       'drop index audit_entries_by_event',
+      'drop index requests_by_time',
+      'drop index requests_by_state',
+      "create index requests_pending on requests (created_at) where state = 'pending'",
+      'drop index requests_by_origin',
+      'create unique index requests_by_origin on requests (origin) where origin is not null',
+      'drop index grants_by_rule',
+      'create index grants_by_rule on grants (rule, state, starts_at) where rule is not null',
+      // Without the state, which changes while all else stays.
+      'drop index credentials_by_state',
+      'drop index credentials_by_grant',
+      'create index credentials_by_grant on credentials (grant_id, device_id, created_at)',
+      'drop index credentials_by_device',
+      "create index credentials_by_device on credentials (device_id, created_at) where state <> 'ended'",
       `alter table audit_head add column peaks ${bytes}`,
     ];
     for (const statement of statements) await sql.raw(statement).execute(db);

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { type Columns, createRowCodec } from '../columns.ts';
 import type { BuildContext, QueryContext } from '../query-context.ts';
 import type { CredentialRow, CredentialState } from '../rows.ts';
@@ -20,6 +21,10 @@ const filtered = (
   if (states !== undefined) query = query.where('state', 'in', [...states]);
   return query.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(limit);
 };
+
+/** The same without those that have ended, which are most: an index by device holds only these. */
+const filteredOpen = (context: BuildContext, filter: Parameters<ReadTx['credentials']>[0]) =>
+  filtered(context, filter).where('state', '<>', sql.lit('ended'));
 
 const insert = ({ db }: BuildContext, columns: Columns<CredentialRow>) =>
   db.insertInto('credentials').values(columns);
@@ -47,7 +52,8 @@ export function readCredentials(context: QueryContext) {
     async credentials(filter) {
       // PostgreSQL takes no empty list.
       if (filter.states?.length === 0) return [];
-      return (await context.rows(filtered, filter)).map(credential.toRow);
+      const isOpen = filter.states !== undefined && !filter.states.includes('ended');
+      return (await context.rows(isOpen ? filteredOpen : filtered, filter)).map(credential.toRow);
     },
   } satisfies Partial<ReadTx>;
 }

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { type Columns, createRowCodec } from '../columns.ts';
 import type { BuildContext, QueryContext } from '../query-context.ts';
 import type { ApprovalRow, RequestRow } from '../rows.ts';
@@ -12,15 +13,18 @@ const byId = ({ db }: BuildContext, { id }: { id: string }) =>
 const byOrigin = ({ db }: BuildContext, { origin }: { origin: string }) =>
   db.selectFrom('requests').selectAll().where('origin', '=', origin);
 
-const filtered = (
-  { db }: BuildContext,
-  { user, state, limit }: { user?: string; state?: RequestRow['state']; limit: number },
-) => {
+type Filter = Parameters<ReadTx['requests']>[0];
+
+const filtered = ({ db }: BuildContext, { user, state, limit }: Filter) => {
   let query = db.selectFrom('requests').selectAll();
   if (user !== undefined) query = query.where('user_id', '=', user);
   if (state !== undefined) query = query.where('state', '=', state);
   return query.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(limit);
 };
+
+/** The same, all of them pending: an index holds only those. */
+const filteredPending = (context: BuildContext, filter: Omit<Filter, 'state'>) =>
+  filtered(context, filter).where('state', '=', sql.lit('pending'));
 
 const approvalsOf = ({ db }: BuildContext, { requestId }: { requestId: string }) =>
   db
@@ -52,8 +56,12 @@ export function readRequests(context: QueryContext) {
       const found = await context.first(byOrigin, { origin });
       return found && request.toRow(found);
     },
-    async requests(filter) {
-      return (await context.rows(filtered, filter)).map(request.toRow);
+    async requests({ state, ...rest }) {
+      const found =
+        state === 'pending'
+          ? await context.rows(filteredPending, rest)
+          : await context.rows(filtered, { ...rest, ...(state !== undefined && { state }) });
+      return found.map(request.toRow);
     },
     async approvals(requestId) {
       return (await context.rows(approvalsOf, { requestId })).map(approval.toRow);
