@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Issuer } from '../issuers/issuer.ts';
 import { createId } from '../protocol/ids.ts';
 import type { Store, Tx } from '../store/store.ts';
+import { createAlarms } from './alarms.ts';
 import { createApprovals } from './approvals.ts';
 import type { AuditLog } from './audit-log.ts';
 import { createChanges } from './changes.ts';
@@ -29,6 +30,8 @@ import type { CurrentRules, Rules } from './rules.ts';
 import { createSettlements } from './settlements.ts';
 import { createShiftWatch } from './shift-watch.ts';
 import { createStages } from './stages.ts';
+import { createSweep } from './sweep.ts';
+import { createUnprovenWatch } from './unproven.ts';
 
 export interface Composed {
   modules: Modules;
@@ -87,6 +90,9 @@ export function compose(deps: {
     onShifts: () => watch.look(),
     random: Math.random,
   });
+  const alarms = createAlarms(rules, log, outbox);
+  const unproven = createUnprovenWatch(store, alarms);
+  const sweep = createSweep(store, rules, { issuers, log, endings, alarms, logger, random: Math.random });
   const deliveries = createDeliveries(store, rules, feed, polling, { webhookOf: outside.webhookOf, logger });
   const events = createEventHub(store, changes, onError);
 
@@ -117,6 +123,7 @@ export function compose(deps: {
         stage: (subject) => stages.timer(subject),
         delivery: (id) => deliveries.work(id),
         automation: () => automation.watch(),
+        unproven: () => unproven.look(),
         'sweep-revocations': async (list) => {
           const nowMs = await store.now();
           await store.write((tx) => tx.sweepRevocations(list, nowMs - HOUR_MS));
@@ -125,6 +132,8 @@ export function compose(deps: {
       }),
       lane(8, { credential: (id, signal) => endings.credentialTimer(id, signal) }),
       lane(4, { notice: (id, signal) => outbox.deliver(id, signal) }),
+      // Mostly asks: a broker that stops does not wait, and whoever looks next begins anew.
+      { ...lane(2, { sweep: (resource, signal) => sweep.sweep(resource, signal) }), isCutAtStop: true },
       // Only asks: a broker that stops does not wait for the answer.
       { ...lane(4, { poll: (subject, signal) => polling.poll(subject, signal) }), isCutAtStop: true },
     ],
@@ -132,7 +141,9 @@ export function compose(deps: {
       const dueAt = await tx.now();
       await tx.insertJob({ id: createId('job', dueAt), kind: 'sweep-revocations', subject: 'ssh', dueAt });
       await watchShifts(tx);
+      await unproven.schedule(tx);
       await polling.schedule(tx);
+      await sweep.schedule(tx);
     },
     async prepare(next) {
       await watch.fill(next);

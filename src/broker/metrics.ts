@@ -2,6 +2,8 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Store } from '../store/store.ts';
 import { askedFor } from './poll-subjects.ts';
 import type { CurrentRules } from './rules.ts';
+import { LOGINS } from './sweep.ts';
+import { findUnproven } from './unproven.ts';
 
 /** What an operator watches (`/metrics`, Prometheus text). */
 export interface Metrics {
@@ -66,6 +68,54 @@ export function createMetrics(store: Store, rules: CurrentRules): Metrics {
       const now = await store.now();
       for (const { channel, waiting } of await store.read((tx) => tx.countNotices(now)))
         this.set({ channel }, waiting);
+    },
+  });
+  new Gauge({
+    name: 'oncall_endings_unproven',
+    help: 'Logins that should have ended a minute ago or more, and of which that is not proven',
+    registers,
+    async collect() {
+      const now = await store.now();
+      this.set((await store.read((tx) => findUnproven(tx, now))).length);
+    },
+  });
+  new Gauge({
+    name: 'oncall_ending_unproven_seconds',
+    help: 'For how long the oldest of them has been ending; 0 where there is none',
+    registers,
+    async collect() {
+      const now = await store.now();
+      const rows = await store.read((tx) => findUnproven(tx, now));
+      const oldest = Math.min(now, ...rows.map(({ endingAt }) => endingAt ?? now));
+      this.set((now - oldest) / 1000);
+    },
+  });
+  new Gauge({
+    name: 'oncall_orphans',
+    help: 'Logins at a target that should not exist, as it was looked at last',
+    labelNames: ['resource'],
+    registers,
+    async collect() {
+      this.reset();
+      for (const { kind, resource, count } of await store.read((tx) => tx.alarms()))
+        if (kind === 'orphan') this.inc({ resource }, count);
+    },
+  });
+  new Gauge({
+    name: 'oncall_sweep_age_seconds',
+    help: 'How long ago a target was last searched for logins that should not exist; +Inf: never',
+    labelNames: ['resource'],
+    registers,
+    async collect() {
+      this.reset();
+      const now = await store.now();
+      const { resources } = rules().catalogue;
+      const polls = await store.read((tx) => tx.polls());
+      for (const { source, subject, succeededAt } of polls) {
+        if (subject !== LOGINS || !resources.has(source)) continue;
+        const at = succeededAt ?? Number.NEGATIVE_INFINITY;
+        this.set({ resource: source }, Math.max(0, now - at) / 1000);
+      }
     },
   });
   return {

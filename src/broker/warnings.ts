@@ -2,26 +2,67 @@
 import { formatInstant } from '../protocol/time.ts';
 import type { PollRow } from '../store/rows.ts';
 import type { ReadTx } from '../store/store.ts';
+import { alarmWarning } from './alarms.ts';
+import type { Caller } from './caller.ts';
 import type { Outbox } from './outbox.ts';
+import { askPermission } from './permissions.ts';
 import { askedFor } from './poll-subjects.ts';
 import { hasOverdueReview } from './reviews.ts';
 import type { Rules } from './rules.ts';
+import { LOGINS } from './sweep.ts';
 
 /** One failed try is a hiccup. */
 const FAILURES = 3;
+/** Of each kind: a target that has forgotten everything must not hide the rest. */
+const MOST = 20;
 
 export async function warningsFor(
   tx: ReadTx,
-  { catalogue }: Rules,
+  rules: Rules,
   outbox: Outbox,
-  user: string,
+  caller: Caller,
 ): Promise<string[]> {
+  const { catalogue } = rules;
+  const user = caller.person.id;
   const nowMs = await tx.now();
-  const polls = (await tx.polls()).filter(askedFor(catalogue));
+  const polls = await tx.polls();
   const withheld = (await hasOverdueReview(tx, user, nowMs))
     ? ['a review of your access is overdue: nothing opens for you by itself']
     : [];
-  return [...withheld, ...sourceWarnings(polls), ...(await outbox.warnings(tx))];
+  return [
+    ...withheld,
+    ...(await targetWarnings(tx, rules, caller, polls)),
+    ...sourceWarnings(polls.filter(askedFor(catalogue))),
+    ...(await outbox.warnings(tx)),
+  ];
+}
+
+/** One's own logins in trouble; everybody's, and what could not be looked at, for those who may read what happened. */
+async function targetWarnings(
+  tx: ReadTx,
+  rules: Rules,
+  caller: Caller,
+  polls: readonly PollRow[],
+): Promise<string[]> {
+  const alarms = await tx.alarms();
+  const unseen = polls.filter(
+    ({ source, subject, failures }) =>
+      subject === LOGINS && failures >= FAILURES && rules.catalogue.resources.has(source),
+  );
+  if (alarms.length === 0 && unseen.length === 0) return [];
+  if ((await askPermission(rules, caller, tx, 'read-audit')).allowed)
+    return [...shorten(alarms.map(alarmWarning)), ...shorten(unseen.map(unseenWarning))];
+  return shorten(alarms.filter(({ user }) => user === caller.person.id).map(alarmWarning));
+}
+
+function unseenWarning({ source, succeededAt, lastError }: PollRow): string {
+  const since = succeededAt === null ? 'ever' : formatInstant(succeededAt);
+  return `${source} has not been searched for forgotten logins since ${since}: ${lastError ?? 'unknown'}`;
+}
+
+function shorten(warnings: readonly string[]): string[] {
+  const rest = warnings.length - MOST;
+  return rest > 0 ? [...warnings.slice(0, MOST), `and ${rest} more like that`] : [...warnings];
 }
 
 /** One for each source, however many of its feeds it is: what has been missing for longest. */

@@ -165,7 +165,15 @@ export interface Source {
   trusted: boolean;
 }
 
-export const NOTICE_KINDS = ['approval', 'settled', 'opened', 'ending', 'override', 'review'] as const;
+export const NOTICE_KINDS = [
+  'approval',
+  'settled',
+  'opened',
+  'ending',
+  'override',
+  'review',
+  'alarm',
+] as const;
 export type NoticeKind = (typeof NOTICE_KINDS)[number];
 
 export type ChannelSettings =

@@ -14,6 +14,8 @@ export interface Notice {
   /** The same id twice is the same notice: receivers may drop the second. */
   id: string;
   kind: NoticeKind;
+  /** Where several tell of one matter: its name, and whether it is over by now. */
+  matter?: { id: string; isOver: boolean };
   /** RFC 3339 UTC. */
   at: string;
   to: readonly Recipient[];

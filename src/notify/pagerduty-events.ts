@@ -1,7 +1,7 @@
 /**
  * PagerDuty's Events API v2 (developer.pagerduty.com/docs/events-api-v2/trigger-events): an event is enqueued with 202;
- * 400 says that it is malformed, 429 and 5xx that it may be sent again. The deduplication key is the notice's id, so a
- * repeat lands in the same alert.
+ * 400 says that it is malformed, 429 and 5xx that it may be sent again. The deduplication key is the notice's id, or
+ * that of its matter: a repeat lands in the same alert, and what says that the matter is over resolves it.
  */
 import type { NoticeKind } from '../catalogue/types.ts';
 import type { Notice, NoticeChannel } from './notice.ts';
@@ -15,6 +15,7 @@ const SEVERITIES: Readonly<Record<NoticeKind, 'critical' | 'error' | 'warning' |
   override: 'critical',
   review: 'warning',
   ending: 'warning',
+  alarm: 'error',
   settled: 'info',
   opened: 'info',
 };
@@ -45,8 +46,8 @@ function eventOf(notice: Notice, routingKey: string): object {
   const { title, command, ...details } = wordsOf(notice);
   return {
     routing_key: routingKey,
-    event_action: 'trigger',
-    dedup_key: noticeKey(notice.id),
+    event_action: notice.matter?.isOver ? 'resolve' : 'trigger',
+    dedup_key: noticeKey(notice.matter?.id ?? notice.id),
     client: 'oncall',
     payload: {
       summary: command === '' ? title : `${title}: ${command}`,

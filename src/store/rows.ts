@@ -248,6 +248,19 @@ export interface ReviewRow {
   closedAt: number | null;
 }
 
+/** Something at the targets that somebody has to look at, for as long as that is so. */
+export interface AlarmRow {
+  id: string;
+  kind: 'unproven' | 'orphan';
+  resource: string;
+  /** Whose logins they are; empty where nobody knows. */
+  user: string;
+  /** Names at the target; not all of them where there are many. */
+  handles: Json;
+  count: number;
+  raisedAt: number;
+}
+
 export interface RevocationRow {
   list: string;
   serial: string;

@@ -1,5 +1,6 @@
 import type { Columns } from './columns.ts';
 import type {
+  AlarmRow,
   ApprovalRow,
   CredentialRow,
   DeliveryRow,
@@ -37,6 +38,7 @@ export interface Schema {
   deliveries: Columns<DeliveryRow>;
   outbox: Columns<OutboxRow>;
   reviews: Columns<ReviewRow>;
+  alarms: Columns<AlarmRow>;
   grants: Columns<GrantRow>;
   grant_incidents: { grant_id: string; incident: string };
   credentials: Columns<CredentialRow>;

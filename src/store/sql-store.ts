@@ -2,6 +2,7 @@ import type { CompiledQuery, Kysely, QueryResult } from 'kysely';
 import type { Dialect } from './dialect.ts';
 import { applyMigrations, requireCurrent } from './migrate.ts';
 import { MIGRATIONS } from './migrations/index.ts';
+import { readAlarms, writeAlarms } from './queries/alarms.ts';
 import { readAudit, writeAudit } from './queries/audit.ts';
 import { readCredentials, writeCredentials } from './queries/credentials.ts';
 import { readDeliveries, writeDeliveries } from './queries/deliveries.ts';
@@ -102,6 +103,7 @@ function createReadTx(context: QueryContext): ReadTx {
     ...readDeliveries(context),
     ...readNotices(context),
     ...readReviews(context),
+    ...readAlarms(context),
     ...readGrants(context),
     ...readCredentials(context),
     ...readRevocations(context),
@@ -122,6 +124,7 @@ function createTx(context: QueryContext): Tx {
     ...writeDeliveries(context),
     ...writeNotices(context),
     ...writeReviews(context),
+    ...writeAlarms(context),
     ...writeGrants(context),
     ...writeCredentials(context),
     ...writeRevocations(context),

@@ -1,6 +1,7 @@
 import type { NodeRef } from '../audit/merkle.ts';
 import type { Json } from '../protocol/canonical-json.ts';
 import type {
+  AlarmRow,
   ApprovalRow,
   AuditRow,
   CredentialRow,
@@ -116,6 +117,9 @@ export interface ReadTx {
     limit: number;
   }): Promise<readonly ReviewRow[]>;
 
+  /** All that are raised, oldest first. */
+  alarms(): Promise<readonly AlarmRow[]>;
+
   grant(id: string): Promise<GrantRow | undefined>;
   /** Newest first. */
   grants(filter: GrantFilter): Promise<readonly GrantRow[]>;
@@ -127,7 +131,11 @@ export interface ReadTx {
     deviceId?: string;
     kind?: string;
     handle?: string;
+    /** Under a grant on this resource. */
+    resource?: string;
     states?: readonly CredentialState[];
+    /** Only those whose end was asked for before this time. */
+    endingBefore?: number;
     limit: number;
   }): Promise<readonly CredentialRow[]>;
 
@@ -227,6 +235,11 @@ export interface Tx extends ReadTx {
     id: string,
     change: Required<Pick<ReviewRow, 'outcome' | 'note' | 'closedBy' | 'closedAt'>>,
   ): Promise<boolean>;
+
+  /** True if it was not raised before; else only its handles and their count change. */
+  raiseAlarm(row: AlarmRow): Promise<boolean>;
+  /** False if it was not raised. */
+  clearAlarm(id: string): Promise<boolean>;
 
   insertGrant(row: GrantRow, incidents: readonly string[]): Promise<void>;
   /** Reads a grant and holds it until the transaction ends, so that issuing and ending cannot pass each other. */

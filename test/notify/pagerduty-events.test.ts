@@ -47,6 +47,24 @@ describe('an event to PagerDuty', () => {
     expect([...receiver.alerts.keys()].sort()).toEqual([...NOTICE_KINDS].sort());
   });
 
+  test('of one matter lands in one alert, which is resolved once it is over', async () => {
+    const receiver = await startPagerDutyReceiver(ROUTING_KEY);
+    atEnd(receiver.close);
+    const settings = {
+      kind: 'pagerduty-events',
+      url: receiver.url,
+      routingKey: { env: ROUTING_KEY },
+    } as const;
+    const channel = await openChannel(settings);
+    const matter = (isOver: boolean) => ({ id: 'alarm/orphan/db-replica', isOver });
+    await channel.send(sampleNotice({ kind: 'alarm', id: 'first', matter: matter(false) }), NEVER);
+    await channel.send(sampleNotice({ kind: 'alarm', id: 'again', matter: matter(false) }), NEVER);
+    expect(receiver.alerts.size).toBe(1);
+    await channel.send(sampleNotice({ kind: 'alarm', id: 'over', matter: matter(true) }), NEVER);
+    expect(receiver.alerts.size).toBe(0);
+    expect(receiver.faults).toEqual([]);
+  });
+
   test('under a key that PagerDuty does not know fails for good, and tells neither key', async () => {
     const receiver = await startPagerDutyReceiver(ROUTING_KEY);
     atEnd(receiver.close);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { StoreContext } from './contract.ts';
-import { insertHolder, sampleCredential, T0, unique } from './sample-rows.ts';
+import { insertHolder, sampleAlarm, sampleCredential, sampleGrant, T0, unique } from './sample-rows.ts';
 
 export function credentialContract(context: StoreContext): void {
   describe('credentials', () => {
@@ -53,6 +53,33 @@ export function credentialContract(context: StoreContext): void {
       expect(await found({ kind, states: [] })).toEqual([]);
     });
 
+    it('finds them by resource, and those whose end was asked for before a time', async () => {
+      const { store } = context;
+      const kind = unique('kind');
+      const made = await store.write(async (tx) => {
+        const { grant, device } = await insertHolder(tx);
+        const resource = unique('db');
+        const other = sampleGrant({ resource });
+        await tx.insertGrant(other, []);
+        const rows = [grant.id, other.id, other.id].map((grantId, n) =>
+          sampleCredential({ grantId, deviceId: device.id, kind, createdAt: T0 + n }),
+        );
+        for (const row of rows) await tx.insertCredential(row);
+        await tx.moveCredential(rows[1]!.id, ['issuing'], { state: 'ending', endingAt: T0 + 1 });
+        await tx.moveCredential(rows[2]!.id, ['issuing'], { state: 'ending', endingAt: T0 + 2 });
+        return { resource, ids: rows.map(({ id }) => id) };
+      });
+      const found = async (filter: object) =>
+        (await store.read((tx) => tx.credentials({ limit: 9, kind, ...filter }))).map(({ id }) => id);
+      const [, first, second] = made.ids;
+      expect(await found({ resource: made.resource })).toEqual([second, first]);
+      expect(await found({ resource: made.resource, states: ['live'] })).toEqual([]);
+      expect(await found({ resource: unique('db') })).toEqual([]);
+      expect(await found({ states: ['ending'], endingBefore: T0 + 3 })).toEqual([second, first]);
+      expect(await found({ states: ['ending'], endingBefore: T0 + 2 })).toEqual([first]);
+      expect(await found({ endingBefore: T0 + 1 })).toEqual([]);
+    });
+
     it('has one credential for each handle of a kind', async () => {
       const { store } = context;
       const { grant, device } = await store.write(insertHolder);
@@ -63,6 +90,26 @@ export function credentialContract(context: StoreContext): void {
         code: 'conflict',
       });
       await store.write((tx) => tx.insertCredential({ ...again, kind: 'ssh' }));
+    });
+  });
+
+  describe('alarms', () => {
+    it('are raised once, change while they are, and are gone once cleared', async () => {
+      const { store } = await context.fresh();
+      const [alarm, later] = [
+        sampleAlarm(),
+        sampleAlarm({ kind: 'unproven', user: 'ada', raisedAt: T0 + 1 }),
+      ];
+      expect(await store.write((tx) => tx.raiseAlarm(later))).toBe(true);
+      expect(await store.write((tx) => tx.raiseAlarm(alarm))).toBe(true);
+      const more = { ...alarm, handles: ['a', 'b"'], count: 2 };
+      expect(await store.write((tx) => tx.raiseAlarm({ ...more, user: 'eve', raisedAt: T0 + 9 }))).toBe(
+        false,
+      );
+      expect(await store.read((tx) => tx.alarms())).toEqual([more, later]);
+      expect(await store.write((tx) => tx.clearAlarm(alarm.id))).toBe(true);
+      expect(await store.write((tx) => tx.clearAlarm(alarm.id))).toBe(false);
+      expect(await store.read((tx) => tx.alarms())).toEqual([later]);
     });
   });
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { canonicalJson } from '../../src/protocol/canonical-json.ts';
 import type {
+  AlarmRow,
   CredentialRow,
   DeliveryRow,
   DeviceRow,
@@ -127,6 +128,17 @@ export const sampleDelivery = (change: Partial<DeliveryRow> = {}): DeliveryRow =
   incidents: [{ externalId: 'Q1', title: 'a "title"', labels: {} }],
   doneAt: null,
   outcome: null,
+  ...change,
+});
+
+export const sampleAlarm = (change: Partial<AlarmRow> = {}): AlarmRow => ({
+  id: unique('orphan'),
+  kind: 'orphan',
+  resource: 'db-replica',
+  user: '',
+  handles: ['oncall_ada_1'],
+  count: 1,
+  raisedAt: T0,
   ...change,
 });
 

@@ -122,7 +122,8 @@ export async function startPagerDutyReceiver(
         event.routing_key === routingKey && routingKey.length === 32,
         "Length of 'routing_key' is incorrect",
       );
-      demand(event.event_action === 'trigger', `the action is ${event.event_action}`);
+      const isOver = event.event_action === 'resolve';
+      demand(isOver || event.event_action === 'trigger', `the action is ${event.event_action}`);
       demandText(event.dedup_key, 255, 'dedup_key');
       const payload = event.payload as Json;
       demandKeys(
@@ -134,7 +135,8 @@ export async function startPagerDutyReceiver(
       demandText(payload.source, 1024, 'source');
       demand(['critical', 'error', 'warning', 'info'].includes(String(payload.severity)), 'severity');
       demand(!Number.isNaN(Date.parse(String(payload.timestamp))), 'timestamp');
-      alerts.set(String(event.dedup_key), event);
+      if (isOver) alerts.delete(String(event.dedup_key));
+      else alerts.set(String(event.dedup_key), event);
       const accepted = { status: 'success', message: 'Event processed', dedup_key: event.dedup_key };
       return { status: 202, body: JSON.stringify(accepted) };
     },

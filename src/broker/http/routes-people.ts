@@ -46,7 +46,7 @@ export function registerPeopleRoutes(context: RouteContext): void {
         incidents: open.map(viewIncident),
         approvals: await Promise.all(waiting.map((request) => viewRequest(tx, current, request))),
         reviews: (await reviews.concerning(tx, user)).map((row) => viewReview(row, nowMs)),
-        warnings: await warningsFor(tx, current, outbox, user),
+        warnings: await warningsFor(tx, current, outbox, caller),
       };
     }),
   );

@@ -11,14 +11,29 @@ const byId = ({ db }: BuildContext, { id }: { id: string }) =>
 
 const filtered = (
   { db }: BuildContext,
-  { grantId, deviceId, kind, handle, states, limit }: Parameters<ReadTx['credentials']>[0],
+  {
+    grantId,
+    deviceId,
+    kind,
+    handle,
+    resource,
+    states,
+    endingBefore,
+    limit,
+  }: Parameters<ReadTx['credentials']>[0],
 ) => {
   let query = db.selectFrom('credentials').selectAll();
   if (grantId !== undefined) query = query.where('grant_id', '=', grantId);
   if (deviceId !== undefined) query = query.where('device_id', '=', deviceId);
   if (kind !== undefined) query = query.where('kind', '=', kind);
   if (handle !== undefined) query = query.where('handle', '=', handle);
+  if (resource !== undefined) {
+    query = query.where('grant_id', 'in', (nested) =>
+      nested.selectFrom('grants').select('id').where('resource', '=', resource),
+    );
+  }
   if (states !== undefined) query = query.where('state', 'in', [...states]);
+  if (endingBefore !== undefined) query = query.where('ending_at', '<', endingBefore);
   return query.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(limit);
 };
 
