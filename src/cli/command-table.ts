@@ -209,7 +209,7 @@ export const sections: readonly CommandSection[] = [
     commands: [
       {
         name: 'audit',
-        summary: 'list, export and verify the audit log',
+        summary: 'list, search, export and verify the audit log',
         children: [
           {
             name: 'list',
@@ -220,6 +220,11 @@ export const sections: readonly CommandSection[] = [
             name: 'export',
             summary: 'write the log to a file',
             load: async () => (await import('./commands/audit-export.ts')).auditExportCommand,
+          },
+          {
+            name: 'who',
+            summary: 'who acted under a name at a target',
+            load: async () => (await import('./commands/audit-who.ts')).auditWhoCommand,
           },
           {
             name: 'verify',

@@ -3,6 +3,7 @@ import type {
   Approve,
   AskRequest,
   AuditPage,
+  AuditWho,
   CheckpointReply,
   CloseReview,
   CredentialReply,
@@ -122,6 +123,9 @@ export const getCheckpoint = (broker: BrokerClient, from: number) =>
   broker.get<CheckpointReply>(`/v1/audit/checkpoint${query({ from })}`);
 export const listAuditEntries = (broker: BrokerClient, from: number, limit = PAGE) =>
   broker.get<AuditPage>(`/v1/audit/entries${query({ from, limit })}`);
+/** Whom a name at a target leads back to, at `at` (RFC 3339) or ever. Throws `not_found`. */
+export const askWho = (broker: BrokerClient, name: string, at: string | undefined) =>
+  broker.get<AuditWho>(`/v1/audit/who${query({ name, at })}`);
 
 function part(id: string): string {
   return encodeURIComponent(id);

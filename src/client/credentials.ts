@@ -20,6 +20,8 @@ export interface HeldCredential {
   readonly grantId: string;
   readonly credentialId: string;
   readonly target: Target;
+  /** What it was asked for; the first of several. */
+  readonly incident?: string;
   readonly handle: string;
   readonly secret: CredentialSecret;
   readonly publicPart: PublicPart;

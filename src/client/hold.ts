@@ -188,10 +188,12 @@ async function issue(
   if (reply.publicPart.kind !== grant.kind)
     throw new AppError('internal', 'the broker sent a credential of another kind');
   const lifeMs = parseInstant(reply.expiresAt) - parseInstant(reply.issuedAt);
+  const [incident] = reply.grant.incidents;
   const credential: HeldCredential = {
     grantId: grant.id,
     credentialId: reply.credentialId,
     target: grant.target,
+    ...(incident !== undefined && { incident }),
     handle: reply.handle,
     secret:
       reply.prolonged && held !== undefined

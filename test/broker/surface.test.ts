@@ -32,7 +32,7 @@ const OPEN = [
 ];
 const SIGNED = [
   ...['me', 'status', 'resources', 'devices', 'incidents', 'incidents/{id}', 'requests/{id}', 'approvals'],
-  ...['grants', 'audit/checkpoint', 'audit/entries', 'events', 'reviews'],
+  ...['grants', 'audit/checkpoint', 'audit/entries', 'audit/who', 'events', 'reviews'],
 ].map((path) => `GET /v1/${path}`);
 const CHANGING = [
   ...['devices/invite', 'devices/{id}/revoke', 'incidents', 'incidents/{id}/resolve', 'explain'],

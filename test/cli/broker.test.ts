@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { GrantView, RequestList, RequestView } from '../../src/protocol/messages.ts';
+import type { GrantView, RequestList, RequestView, TraceView } from '../../src/protocol/messages.ts';
 import { install } from '../support/installation.ts';
 import { runCli, startCli } from '../support/process.ts';
 import { tempDir } from '../support/temp.ts';
@@ -144,6 +144,39 @@ describe('status --watch', () => {
 });
 
 describe('the audit log', () => {
+  it('leads from a name at a target back to the person: from the broker, and offline from an export', async () => {
+    const { grants } = await json<{ grants: GrantView[] }>('dora', 'grants --all');
+    const { handle = '' } = grants.flatMap(({ credentials }) => credentials)[0] ?? {};
+    const asked = await json<{ traces: TraceView[] }>('dora', `audit who ${handle}`);
+    expect(asked).toMatchObject({ schema: 'oncall.audit.who/v1', traces: [{ user: 'ana', by: 'name' }] });
+    const file = join(tempDir(), 'log.ndjson');
+    expect(await as('dora', `audit export -f ${file}`)).toMatchObject({ code: 0 });
+    // On a machine that knows no broker.
+    const offline = (...words: string[]) =>
+      runCli(['audit', 'who', ...words, '--file', file], { home: tempDir() });
+    const found = await offline(handle, '--json');
+    expect({ ...asked, schema: '' }).toEqual({ ...JSON.parse(found.stdout), schema: '' });
+    const shown = await offline(handle);
+    expect(shown.stdout).toMatch(/^person\s+ana$/m);
+    expect(shown.stderr).toContain(`oncall audit verify ${file}`);
+    const at = asked.traces[0]?.logins[0]?.issuedAt ?? '';
+    expect(await offline(handle, '--at', at)).toMatchObject({ code: 0 });
+    const early = await offline(handle, '--at', '2020-01-01T00:00:00+01:00');
+    expect({ code: early.code, stderr: early.stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringContaining(at),
+    });
+    expect(await offline('nobody')).toMatchObject({ code: 1 });
+    expect(await offline(handle, '--at', 'yesterday')).toMatchObject({ code: 2 });
+    writeFileSync(file, 'not an export\n');
+    expect(await offline(handle)).toMatchObject({ code: 1 });
+    expect(
+      await runCli(['audit', 'who', handle, '--file', `${file}.gone`], { home: tempDir() }),
+    ).toMatchObject({
+      code: 1,
+    });
+  });
+
   it('is exported, verified offline with what this device kept, and an edit is found', async () => {
     const file = join(tempDir(), 'log.ndjson');
     // Ana may not read the log: nothing is left that looks like an export.

@@ -18,6 +18,7 @@ import {
   resource,
   review,
   statusReply,
+  trace,
   waiting,
 } from './views.ts';
 
@@ -155,6 +156,11 @@ const CASES: [args: string, answers: NonNullable<Stage['answers']>, shown: strin
       },
     },
     ['7', 'grant.created', 'alice', GRANT_ID],
+  ],
+  [
+    'audit who oncall_alice_1',
+    { 'GET /v1/audit/who?name=oncall_alice_1': trace },
+    ['alice', 'db-replica:read', 'by its name', 'carla', 'P1-123', 'replaced', 'dev_1'],
   ],
 ];
 

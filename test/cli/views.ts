@@ -1,5 +1,6 @@
 // What a broker answers, for rendering: typed, so that a change of the interface is seen here.
 import type {
+  AuditWho,
   DeviceView,
   Explanation,
   GrantView,
@@ -233,4 +234,40 @@ export const statusReply: StatusReply = {
   approvals: [],
   reviews: [review, { ...review, id: 'rev_01kdzabcdefghjkmnp1', user: 'zoe', overdue: true }],
   warnings: ['channel slack has not delivered for 5m'],
+};
+
+export const trace: AuditWho = {
+  name: 'oncall_alice_1',
+  at: null,
+  traces: [
+    {
+      by: 'name',
+      contradiction: null,
+      user: 'alice',
+      target: { resource: 'db-replica', role: 'read' },
+      grantId: GRANT_ID,
+      via: 'approval',
+      rule: null,
+      requestId: REQUEST_ID,
+      reason: 'replication lag',
+      incidents: ['P1-123'],
+      approvals: [{ approver: 'carla', at: '2026-01-05T02:14:00.000Z' }],
+      openedAt: '2026-01-05T02:14:00.000Z',
+      endedAt: null,
+      endCause: null,
+      logins: [
+        {
+          credentialId: 'cr_01kdzabcdefghjkmnp0',
+          kind: 'postgres',
+          handle: 'oncall_alice_1',
+          deviceId: 'dev_1',
+          issuedAt: '2026-01-05T02:14:00.000Z',
+          expiresAt: '2026-01-05T02:24:00.000Z',
+          endingAt: '2026-01-05T02:20:00.000Z',
+          endedAt: '2026-01-05T02:20:01.000Z',
+          endCause: 'replaced',
+        },
+      ],
+    },
+  ],
 };

@@ -180,6 +180,7 @@ describe('the session files', () => {
       PGDATABASE: 'orders',
       PGPASSFILE: join(grantFolder(paths, GRANT_ID), 'pgpass'),
       PGSSLMODE: 'verify-full',
+      PGAPPNAME: `oncall ${GRANT_ID}`,
       PGSSLROOTCERT: join(grantFolder(paths, GRANT_ID), 'ca.pem'),
     });
     const { password } = credential.secret as { password: string };
@@ -188,6 +189,25 @@ describe('the session files', () => {
     expect(statSync(env.PGPASSFILE!).mode & 0o777).toBe(0o600);
     expect(Object.values(env).join()).not.toContain(password);
   });
+
+  test.each([
+    ['P1-123', 'P1-123'],
+    ['P1\n[evil]\u0000 ünï %s\'"', 'P1__evil__ _n_ _s__'],
+    ['x'.repeat(200), 'x'.repeat(33)],
+  ])(
+    'of a database name grant and incident %j to the server, in 63 characters of no harm',
+    async (incident, said) => {
+      const { paths } = testContext();
+      const credential = { ...(await postgres()), incident };
+      await writeSessionFiles(paths, [credential]);
+      const { PGAPPNAME = '' } = environmentFor(paths, [credential]);
+      expect(PGAPPNAME).toBe(`oncall ${GRANT_ID} ${said}`);
+      const services = readFileSync(joinedFile(paths, 'pg_service.conf'), 'utf8');
+      expect(services.match(/^application_name=.*$/gm)).toEqual(
+        Array.from({ length: 2 }, () => `application_name=${PGAPPNAME}`),
+      );
+    },
+  );
 
   test('escape what pgpass would split', async () => {
     const { paths } = testContext();

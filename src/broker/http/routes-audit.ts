@@ -1,7 +1,10 @@
 /** The log, for those who may read it; its checkpoints, for everybody who is known. */
 import { Type } from '@sinclair/typebox';
+import { MOST_NAME_LENGTH } from '../../audit/trace-names.ts';
 import * as m from '../../protocol/messages.ts';
+import { Instant } from '../../protocol/schema.ts';
 import { requirePermission } from '../permissions.ts';
+import { answerWho } from '../trace.ts';
 import type { RouteContext } from './route-context.ts';
 
 const MOST_ENTRIES = 500;
@@ -11,6 +14,17 @@ export function registerAuditRoutes({ read, store, rules, log }: RouteContext): 
   const CheckpointQuery = Type.Object({ from: Whole }, { additionalProperties: false });
   read('/v1/audit/checkpoint', { result: m.CheckpointReply, query: CheckpointQuery }, (_caller, { query }) =>
     log.checkpoint(Number(query.from ?? 0)),
+  );
+
+  const WhoQuery = Type.Object(
+    {
+      name: Type.String({ minLength: 1, maxLength: MOST_NAME_LENGTH }),
+      at: Type.Optional(Instant),
+    },
+    { additionalProperties: false },
+  );
+  read('/v1/audit/who', { result: m.AuditWho, query: WhoQuery }, (caller, { query }) =>
+    store.read((tx) => answerWho(tx, rules(), caller, query.name ?? '', query.at)),
   );
 
   const PageQuery = Type.Object({ from: Whole, limit: Whole }, { additionalProperties: false });

@@ -1,12 +1,12 @@
-import { createReadStream } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseHeader, readLines } from '../../audit/export.ts';
+import { parseHeader } from '../../audit/export.ts';
 import { parseReceipt, type Receipt } from '../../audit/receipt.ts';
 import { type VerifyReport, verifyExport } from '../../audit/verify.ts';
-import { AppError, isAppError } from '../../protocol/errors.ts';
+import { AppError } from '../../protocol/errors.ts';
 import { defineCommand, firstArgument, textOption } from '../command.ts';
 import type { Context } from '../context.ts';
+import { linesOf, unreadable } from '../export-file.ts';
 import { type Line, type Piece, warn, writeResult } from '../io.ts';
 import { propertyLines } from '../table.ts';
 
@@ -71,14 +71,6 @@ async function pinsFor(
   return { logPublicKey: config.logKey, identityPublicKey: config.identityKey };
 }
 
-async function* linesOf(file: string): AsyncGenerator<string> {
-  try {
-    yield* readLines(createReadStream(file));
-  } catch (error) {
-    throw isAppError(error) ? error : unreadable(file, error);
-  }
-}
-
 async function readReceipts(folder: string): Promise<Receipt[]> {
   const names = await readdir(folder).catch((error: unknown) => Promise.reject(unreadable(folder, error)));
   const texts = await Promise.all(names.sort().map((name) => readText(join(folder, name))));
@@ -104,12 +96,6 @@ async function readText(file: string): Promise<string> {
   } catch (error) {
     throw unreadable(file, error);
   }
-}
-
-function unreadable(file: string, cause: unknown): AppError {
-  const missing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
-  if (missing) return new AppError('not_found', `there is no ${file}`, { cause });
-  return new AppError('unsafe_file', `${file} cannot be read`, { hint: `ls -l ${file}`, cause });
 }
 
 function reportLines(report: VerifyReport): Line[] {

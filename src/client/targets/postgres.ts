@@ -23,11 +23,12 @@ export const POSTGRES: ClientTarget<'postgres'> = {
     };
   },
 
-  files({ publicPart, secret, target }, folder) {
+  files(credential, folder) {
+    const { publicPart, secret, target } = credential;
     const sections = [target.resource, formatTarget(target)];
     return {
       pgpass: pgpassLine(publicPart, secret.password),
-      'pg_service.conf': sections.map((name) => serviceSection(name, publicPart, folder)).join(''),
+      'pg_service.conf': sections.map((name) => serviceSection(name, credential, folder)).join(''),
       ...(publicPart.caPem === undefined ? {} : { 'ca.pem': publicPart.caPem }),
     };
   },
@@ -52,7 +53,8 @@ export const POSTGRES: ClientTarget<'postgres'> = {
   tool: () => ['psql'],
 };
 
-function oneTarget(paths: ClientPaths, { grantId, publicPart }: Held<'postgres'>): Record<string, string> {
+function oneTarget(paths: ClientPaths, credential: Held<'postgres'>): Record<string, string> {
+  const { grantId, publicPart } = credential;
   const folder = grantFolder(paths, grantId);
   const rootCert = rootCertificate(publicPart, folder);
   return {
@@ -62,8 +64,15 @@ function oneTarget(paths: ClientPaths, { grantId, publicPart }: Held<'postgres'>
     PGDATABASE: publicPart.database,
     PGPASSFILE: join(folder, 'pgpass'),
     PGSSLMODE: publicPart.sslMode,
+    PGAPPNAME: applicationName(credential),
     ...(rootCert === undefined ? {} : { PGSSLROOTCERT: rootCert }),
   };
+}
+
+/** What the server's own log says of the session: `oncall audit who` leads back from it. PostgreSQL keeps 63 printable characters. */
+function applicationName({ grantId, incident }: Held<'postgres'>): string {
+  const name = incident === undefined ? `oncall ${grantId}` : `oncall ${grantId} ${incident}`;
+  return name.replace(/[^A-Za-z0-9 ._@/+#-]/g, '_').slice(0, 63);
 }
 
 /** libpq manual, "The Password File": a backslash before every colon and backslash. */
@@ -73,7 +82,8 @@ function pgpassLine({ host, port, database, user }: Part, password: string): str
 }
 
 /** libpq manual, "The Connection Service File": the value is the rest of the line; there is no quoting. */
-function serviceSection(name: string, part: Part, folder: string): string {
+function serviceSection(name: string, credential: Held<'postgres'>, folder: string): string {
+  const part = credential.publicPart;
   const rootCert = rootCertificate(part, folder);
   const settings = {
     host: part.host,
@@ -82,6 +92,7 @@ function serviceSection(name: string, part: Part, folder: string): string {
     user: part.user,
     passfile: join(folder, 'pgpass'),
     sslmode: part.sslMode,
+    application_name: applicationName(credential),
     ...(rootCert === undefined ? {} : { sslrootcert: rootCert }),
   };
   const lines = Object.entries(settings).map(([key, value]) => `${key}=${plain(value)}`);
