@@ -22,12 +22,13 @@ export function canonicalJson(value: Json): string {
     return JSON.stringify(value);
   }
   if (isJsonArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
-  const members: string[] = [];
+  let members = '';
   for (const key of Object.keys(value).sort()) {
     const member = value[key];
-    if (member !== undefined) members.push(`${canonicalJson(key)}:${canonicalJson(member)}`);
+    if (member === undefined) continue;
+    members += `${members === '' ? '' : ','}${canonicalJson(key)}:${canonicalJson(member)}`;
   }
-  return `{${members.join(',')}}`;
+  return `{${members}}`;
 }
 
 function isJsonArray(

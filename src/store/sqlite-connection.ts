@@ -32,12 +32,14 @@ export async function connectSqlite(file: string, mode: 'read' | 'write'): Promi
       });
     }
     // Not kept in the file. On macOS only a full fsync outlives a power cut. What was written often since the last checkpoint is
-    // copied into the database once: the more pages the log holds, the less there is to copy, at 2 kB of disk a page.
+    // copied into the database once: the more pages the log holds, the less there is to copy, at 2 kB of disk a page. An index by
+    // random keys is read all over: what of it does not fit into memory (here 32 MiB) is read again and again.
     for (const setting of [
       'synchronous = full',
       'fullfsync = on',
       'foreign_keys = on',
       'wal_autocheckpoint = 8000',
+      'cache_size = -32768',
     ]) {
       database.pragma(setting);
     }
