@@ -28,7 +28,8 @@ export function createRowCodec<Row extends object>(json: Record<JsonMember<Row>,
   const isJson = new Set(Object.keys(json));
   function encode(change: { [K in keyof Row]?: Row[K] | undefined }): Record<string, unknown> {
     const columns: Record<string, unknown> = {};
-    for (const [name, value] of Object.entries(change)) {
+    for (const name in change) {
+      const value = change[name];
       if (value !== undefined) columns[columnName(name)] = isJson.has(name) ? JSON.stringify(value) : value;
     }
     return columns;
@@ -38,7 +39,8 @@ export function createRowCodec<Row extends object>(json: Record<JsonMember<Row>,
     toChange: (change) => encode(change) as Partial<Columns<Row>>,
     toRow(columns) {
       const row: Record<string, unknown> = {};
-      for (const [column, value] of Object.entries(columns)) {
+      for (const column in columns) {
+        const value: unknown = columns[column];
         const name = memberName(column);
         row[name] = isJson.has(name) ? JSON.parse(String(value)) : value;
       }

@@ -54,10 +54,13 @@ export const fewerPages: Migration = {
       'create unique index requests_by_origin on requests (origin) where origin is not null',
       'drop index grants_by_rule',
       'create index grants_by_rule on grants (rule, state, starts_at) where rule is not null',
+      // In the order that is asked for, which spares sorting.
+      'drop index grants_by_request',
+      'create index grants_by_request on grants (request_id, starts_at, id)',
       // Without the state, which changes while all else stays.
       'drop index credentials_by_state',
       'drop index credentials_by_grant',
-      'create index credentials_by_grant on credentials (grant_id, device_id, created_at)',
+      'create index credentials_by_grant on credentials (grant_id, created_at, id)',
       'drop index credentials_by_device',
       "create index credentials_by_device on credentials (device_id, created_at) where state <> 'ended'",
       `alter table audit_head add column peaks ${bytes}`,
