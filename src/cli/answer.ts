@@ -4,7 +4,7 @@ import { type Hearing, type News, startHearing } from '../client/hearing.ts';
 import { isAppError } from '../protocol/errors.ts';
 import type { RequestView } from '../protocol/messages.ts';
 import type { Context } from './context.ts';
-import { note, writeJson } from './io.ts';
+import { note, warn, writeJson } from './io.ts';
 import { approversOf, noted, stillPending, whatNext } from './request-flow.ts';
 import { withHint } from './signals.ts';
 import { waitingWords } from './views/waiting.ts';
@@ -24,7 +24,8 @@ export interface AnswerOptions {
 
 /**
  * A pending request when nobody needs to be waited for any more. Throws AppError `timeout` (the request goes on without us), and
- * `interrupted` with what to type to go on waiting; `broker_unreachable` when that has lasted for a minute.
+ * `interrupted` with what to type to go on waiting. A broker that is away is waited for, as long as the request could still be
+ * answered: `broker_unreachable` after that.
  */
 export async function answerTo(
   context: Context,
@@ -69,6 +70,7 @@ async function untilAnswered(
   let request = first;
   let lookedMs = now();
   let mustLook = false;
+  let saidSilentMs: number | undefined;
   try {
     for (;;) {
       const leftMs = deadline - now();
@@ -79,9 +81,17 @@ async function untilAnswered(
       const isLate = now() - lookedMs >= LOOK_MS && (isOnItsWay(request) || news.silentSinceMs !== undefined);
       if (!mustLook && !isLate && !concerns(news, first.id)) continue;
       lookedMs = now();
-      const seen = await getRequest(broker, first.id).catch((error: unknown) => toleratedOnce(error, news));
+      const seen = await getRequest(broker, first.id).catch((error: unknown) => {
+        if (!isAppError(error, 'broker_unreachable') || now() > Date.parse(request.expiresAt)) throw error;
+        return undefined;
+      });
       mustLook = seen === undefined;
-      if (seen === undefined) continue;
+      if (seen === undefined) {
+        if (news.silentSinceMs !== undefined && news.silentSinceMs !== saidSilentMs)
+          await warn(context.io, 'the broker has not been heard for a minute: the wait goes on');
+        saidSilentMs = news.silentSinceMs;
+        continue;
+      }
       request = seen;
       if (request.state !== 'pending') return request;
       await tell(request);
@@ -107,12 +117,6 @@ function concerns({ everything, events }: News, id: string): boolean {
 
 function isOnItsWay({ waiting = [] }: RequestView): boolean {
   return waiting.some(({ asked }) => asked.some(({ reach }) => reach === 'sending'));
-}
-
-/** A broker that restarts does not end the wait; one that has not been heard for a minute does. */
-function toleratedOnce(error: unknown, { silentSinceMs }: News): undefined {
-  if (silentSinceMs === undefined && isAppError(error, 'broker_unreachable')) return undefined;
-  throw error;
 }
 
 async function poll(

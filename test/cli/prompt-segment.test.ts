@@ -228,6 +228,20 @@ describe.skipIf(!part('shells')).each(['bash', 'zsh', 'fish'] as const)('in %s',
   });
 });
 
+it('is put where each shell looks', async () => {
+  const home = tempDir();
+  const fileOf = async (words: string, env: Record<string, string> = {}) => {
+    const { stdout } = await runCli(['setup', 'prompt', '--json', ...words.split(' ')], { home, env });
+    return (JSON.parse(stdout) as { file: string }).file;
+  };
+  expect(await fileOf('--shell bash')).toBe(join(home, '.bashrc'));
+  expect(await fileOf('--shell zsh')).toBe(join(home, '.zshrc'));
+  expect(await fileOf('--shell zsh', { ZDOTDIR: '/z' })).toBe('/z/.zshrc');
+  expect(await fileOf('--shell fish')).toBe(join(home, '.config/fish/config.fish'));
+  expect(await fileOf('--shell fish', { XDG_CONFIG_HOME: '/x' })).toBe('/x/fish/config.fish');
+  expect(await fileOf('--shell fish', { XDG_CONFIG_HOME: 'x' })).toBe(join(home, '.config/fish/config.fish'));
+});
+
 it('refuses a shell that it does not know', async () => {
   for (const env of [{ SHELL: '/bin/tcsh' }, { SHELL: undefined }]) {
     const { code, stderr } = await runCli(['setup', 'prompt', '--write'], { env });

@@ -105,6 +105,17 @@ describe('the files of plain tools', () => {
     );
   });
 
+  test('name the run folder that is in use, where that is another by now', async () => {
+    const HOME = tempDir();
+    const [here, there] = [tempDir(), tempDir()].map((folder) =>
+      testContext({ env: { ONCALL_HOME: undefined, HOME, XDG_RUNTIME_DIR: folder } }),
+    );
+    await beginToolFiles(here!.paths);
+    await hold(there!, host('web-1'));
+    const text = read(toolFile(here!.paths, 'ssh_config'));
+    expect(text).toContain(`Include "${there!.paths.runDir}/ssh_config"`);
+  });
+
   test('hold no secret, whatever is held', async () => {
     const { context, paths, file } = await following();
     await hold(context, database());

@@ -65,6 +65,9 @@ describe.skipIf(!part('postgres') || !part('psql') || !part('sshd'))('plain tool
       const { code, stdout } = await psql(service);
       expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/^oncall_ana_/) });
     }
+    // And the prompt knows.
+    const row = readFileSync(join(home, '.local', 'state', 'oncall', 'prompt'), 'utf8');
+    expect(row).toMatch(/^\d{10} \d\d:\d\d P1-123 db-(replica:read|host:operator)\n/);
     // What the person says for a host still counts where we say nothing.
     expect((await ssh('-G', 'db-host-1')).stdout).toMatch(/loglevel VERBOSE/);
   });
@@ -95,6 +98,7 @@ describe.skipIf(!part('postgres') || !part('psql') || !part('sshd'))('plain tool
     expect(shell.code).toBe(255);
     expect(shell.stderr).toContain('oncall: hint: oncall request db-host\n');
     expect((await ssh('-G', 'db-host-1')).stdout).toContain('\nuser nobody-of-mine\n');
+    expect(readFileSync(join(home, '.local', 'state', 'oncall', 'prompt'), 'utf8')).toBe('');
   });
 
   it('work again with the next grant, as another role', async () => {
