@@ -2,6 +2,7 @@ import type { ClientConfig } from './config.ts';
 import type { ClientContext } from './context.ts';
 import { removePath } from './files.ts';
 import { openKeystore } from './keystore.ts';
+import { followSession } from './tool-files.ts';
 
 /**
  * Takes a revoked device's keys, cached credentials and configuration off this machine. What it has seen of the audit log
@@ -15,12 +16,14 @@ export async function forgetDevice(context: ClientContext, config: ClientConfig)
     paths.statusFile,
     paths.promptFile,
     paths.completeDir,
-    paths.toolsDir,
     paths.knownTargetsFile,
     paths.enrollingFile,
   ]) {
     removePath(path);
   }
+  // What a person's own files repeat says from now on that nothing is held.
+  await followSession(context);
+  removePath(paths.toolsDir);
   const kind = config.device.keystore === 'ssh-agent' ? config.device.secondKeystore : config.device.keystore;
   if (kind !== undefined) await (await openKeystore(kind, context)).remove(config.device.keyId);
   removePath(paths.configFile);

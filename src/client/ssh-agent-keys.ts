@@ -8,11 +8,11 @@ import { readOpenSshPrivateKey } from '../protocol/ssh-key.ts';
 import { splitSshLine, sshString, sshUint32 } from '../protocol/ssh-wire.ts';
 import type { ClientContext } from './context.ts';
 import type { HeldCredential } from './credentials.ts';
-import { readSafeFile, removePath } from './files.ts';
+import { removePath } from './files.ts';
 import { secondsLeft } from './hold.ts';
 import { ask } from './keystore-ssh-agent.ts';
 import { listSessionGrants } from './session-files.ts';
-import { agentRecord } from './tool-files.ts';
+import { agentRecord, readRecord } from './tool-files.ts';
 import { writeFiles } from './write-files.ts';
 
 const [SUCCESS, REMOVE_IDENTITY, ADD_ID_CONSTRAINED, CONSTRAIN_LIFETIME] = [6, 18, 25, 1];
@@ -98,8 +98,7 @@ async function removeFromAgent({ env }: ClientContext, line: string): Promise<vo
 
 /** By grant, the certificate's line. Undefined where none shall be in the agent. */
 function readLoaded({ paths }: ClientContext): Record<string, string> | undefined {
-  const bytes = readSafeFile(agentRecord(paths));
-  return bytes === undefined ? undefined : (JSON.parse(bytes.toString('utf8')) as Record<string, string>);
+  return readRecord<Record<string, string>>(agentRecord(paths));
 }
 
 async function writeLoaded({ paths }: ClientContext, loaded: Record<string, string>): Promise<void> {

@@ -64,9 +64,7 @@ export function toolLines(paths: ClientPaths, name: string): string[] {
 }
 
 export function readFollowingBlocks(paths: ClientPaths): FollowingBlock[] {
-  const bytes = readSafeFile(recordOf(paths));
-  // Written by this version or an older one, in a folder of ours.
-  return bytes === undefined ? [] : (JSON.parse(bytes.toString('utf8')) as FollowingBlock[]);
+  return readRecord<FollowingBlock[]>(recordOf(paths)) ?? [];
 }
 
 /** Notes, or with undefined forgets, that the block of this name follows a tool file. */
@@ -78,6 +76,16 @@ export async function noteFollowingBlock(
   const others = readFollowingBlocks(paths).filter((other) => other.name !== name);
   const all = block === undefined ? others : [...others, { ...block, name }];
   await writeFiles([{ path: recordOf(paths), data: `${JSON.stringify(all)}\n` }]);
+}
+
+/** What this version or an older one wrote; undefined where there is nothing, or it is damaged: set-up writes it anew. */
+export function readRecord<T>(path: string): T | undefined {
+  const bytes = readSafeFile(path);
+  try {
+    return bytes === undefined ? undefined : (JSON.parse(bytes.toString('utf8')) as T);
+  } catch {
+    return undefined;
+  }
 }
 
 async function writeToolFiles(paths: ClientPaths): Promise<void> {

@@ -12,7 +12,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import type { ClientConfig } from '../../src/client/config.ts';
 import type { HeldCredential } from '../../src/client/credentials.ts';
+import { forgetDevice } from '../../src/client/forget.ts';
 import { readKnownTargets } from '../../src/client/known-targets.ts';
 import { writeBlock } from '../../src/client/own-block.ts';
 import { wipeSessionFiles, writeSessionFiles } from '../../src/client/session-files.ts';
@@ -161,6 +163,12 @@ describe('the files of plain tools', () => {
     expect(text).not.toMatch(/evil|touch|%/);
   });
 
+  test('of a database are not written under a name that is more than one', async () => {
+    const { paths } = testContext();
+    const evil = database('u', 'x]\nhost=evil\n# <<< oncall psql');
+    expect(await failureOf(writeSessionFiles(paths, [evil]))).toMatchObject({ code: 'corrupt_file' });
+  });
+
   test('forget a target whose own name is none', async () => {
     const context = testContext();
     await followSession(context, [database('u', 'x]\nhost=evil')]);
@@ -201,6 +209,15 @@ describe("the block in a person's own file", () => {
     expect(read(file)).toBe(edited);
     expect(context.warnings).toHaveLength(1);
     expect(context.warnings[0]).toContain('edited by hand');
+  });
+
+  test('says that nothing is held once the device is forgotten', async () => {
+    const { context, paths, file } = await following();
+    await hold(context, database());
+    const config = { device: { keystore: 'file', keyId: 'k' } } as ClientConfig;
+    await forgetDevice(context, config);
+    expect(read(file)).toMatch(/^# >>> oncall psql \w+\n# what you hold.*\n# <<< /);
+    expect(existsSync(paths.toolsDir)).toBe(false);
   });
 
   test('stays out of a file that somebody took it out of', async () => {

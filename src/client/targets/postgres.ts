@@ -1,10 +1,10 @@
 /** `psql` and everything else on libpq: a password file and a service file. */
 import { join } from 'node:path';
-import { formatTarget } from '../../protocol/names.ts';
+import { formatTarget, parseTarget } from '../../protocol/names.ts';
 import type { ClientPaths } from '../paths.ts';
 import { grantFolder, joinedFile } from '../session-paths.ts';
 import type { ClientTarget, Held, KnownTarget, PartOf } from './client-target.ts';
-import { plain } from './config-text.ts';
+import { plain, unsafeValue } from './config-text.ts';
 import { createPassword } from './password.ts';
 
 type Part = PartOf<'postgres'>;
@@ -83,6 +83,8 @@ function pgpassLine({ host, port, database, user }: Part, password: string): str
 
 /** libpq manual, "The Connection Service File": the value is the rest of the line; there is no quoting. */
 function serviceSection(name: string, credential: Held<'postgres'>, folder: string): string {
+  // Attacker-controlled: a name with a line end would be more sections than one.
+  if (parseTarget(name) === undefined) throw unsafeValue();
   const part = credential.publicPart;
   const rootCert = rootCertificate(part, folder);
   const settings = {
