@@ -126,13 +126,17 @@ await bundle(fresh, { main: 'src/main.ts' }, [
   ...['program', 'create-context', 'signals', 'prompt', 'failure', 'commands/request'].map(
     (name) => `src/cli/${name}.ts`,
   ),
-  ...['context', 'client', 'broker', 'keystore-file', 'keystore-keychain', 'hold'].map(
+  ...['context', 'client', 'broker', 'keystore-file', 'keystore-keychain', 'hold', 'idempotency'].map(
     (name) => `src/client/${name}.ts`,
   ),
   ...['ssh-key', 'ssh-wire'].map((name) => `src/protocol/${name}.ts`),
   'node_modules/commander/esm.mjs',
 ]);
-await bundleWhole(fresh, { fast: 'src/fast.ts', 'keychain-child': 'src/client/keychain-child.ts' });
+await bundleWhole(fresh, {
+  fast: 'src/fast.ts',
+  agent: 'src/agent/main.ts',
+  'keychain-child': 'src/client/keychain-child.ts',
+});
 if (process.argv.includes('--test')) {
   await bundle(join(fresh, 'test'), {
     bench: 'test/bench/main.ts',

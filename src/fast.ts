@@ -1,26 +1,29 @@
 /**
  * What is asked all the time, by prompts and scripts: `--version` and plain `status`. Built into one small file of its own,
- * which bin/oncall asks first. It answers or declines, and fails at nothing: for whatever it does not know or cannot do,
+ * which bin/oncall asks first. It answers or says who does, and fails at nothing: for whatever it does not know or cannot do,
  * main.ts starts from the beginning, and says what is wrong.
  */
+import { readAgentArguments } from './agent/arguments.ts';
 import { readPlainStatus } from './cli/common-options.ts';
 import { processIo } from './cli/io.ts';
 import { printStatus } from './cli/plain-status.ts';
-import { version } from './cli/version.ts';
+import { version } from './protocol/version.ts';
 
-/** Whether everything has been said. Nothing is written before it is certain that it will be. */
-export async function answer(argv: readonly string[]): Promise<boolean> {
+/** The built file that goes on; undefined where everything has been said. Nothing is written before it is certain that it will be. */
+export async function answer(argv: readonly string[]): Promise<'agent.js' | 'main.js' | undefined> {
+  // It lives long: neither the parser nor what commands need shall stay with it.
+  if (readAgentArguments(argv) !== undefined) return 'agent.js';
   const io = processIo();
   if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
     io.stdout.write(`${version}\n`);
-    return true;
+    return undefined;
   }
   try {
     const plain = readPlainStatus(argv);
-    if (plain === undefined) return false;
+    if (plain === undefined) return 'main.js';
     await printStatus({ io, env: process.env, now: Date.now(), ...plain });
-    return true;
+    return undefined;
   } catch {
-    return false;
+    return 'main.js';
   }
 }

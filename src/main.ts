@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { type CommonOptions, formatOf } from './cli/common-options.ts';
 import { type OutputFormat, processIo } from './cli/io.ts';
-import { version } from './cli/version.ts';
+import { version } from './protocol/version.ts';
 
 const io = processIo();
 
@@ -29,6 +29,7 @@ async function runInterruptibly(common: CommonOptions, run: Run): Promise<void> 
     now: Date.now,
     signals,
     keychainChild: [process.execPath, join(__dirname, 'keychain-child.js')],
+    agentProgram: [process.execPath, join(__dirname, 'agent.js')],
     exitWith: (code) => {
       process.exitCode = code;
     },

@@ -23,7 +23,8 @@ export interface OpenBy {
 
 /**
  * The window starts now, not when it was asked (or when it is used first, if it is opened by itself). What is held already
- * stays as it is and gains the incident; what is ready begins. Answers how many grants were made.
+ * gains the incident, and by a person's yes a new window; else it stays as it is. What is ready begins. Answers how many grants
+ * were made.
  */
 export async function openGrants(
   tx: Tx,
@@ -131,8 +132,36 @@ async function reuse(
     subject: { grant: held.id, request: request.id, user: request.user, resource: held.resource },
     data: { incident: request.incident },
   });
+  if (!isReady && how.via === 'approval') await beginAnew(tx, log, request, held, resource, how, shift);
   if (isReady && how.ready === undefined)
     await activate(tx, log, { ...held, ...shift }, resource, how.actor, how.durationSeconds);
+}
+
+/** The same that the yes would open if it came when this window has ended: nobody has to lose the access for it first. */
+async function beginAnew(
+  tx: Tx,
+  log: AuditLog,
+  request: RequestRow,
+  held: GrantRow,
+  resource: Resource,
+  how: OpenBy,
+  shift: ReturnType<typeof shiftColumns>,
+): Promise<void> {
+  const nowMs = await tx.now();
+  const window = activeWindow(nowMs, how.durationSeconds, resource.session.maxSeconds);
+  // Approved for less than is left of it: that is no reason to take something away.
+  if (window.endsAt <= held.endsAt) return;
+  // It rests on this request from here on, as a new grant would.
+  const by = { requestId: request.id, via: how.via, extensions: 0 };
+  const change = { ...window, ...shift, ...by, graceEndsAt: null, graceCause: null };
+  await tx.updateGrant(held.id, change);
+  await lookAgain(tx, { ...held, ...change }, nowMs);
+  await log.record(tx, {
+    event: 'grant.extended',
+    actor: how.actor,
+    subject: { grant: held.id, request: request.id, user: held.user, resource: held.resource },
+    data: { from: formatInstant(held.endsAt), to: formatInstant(window.endsAt) },
+  });
 }
 
 function draft(

@@ -8,7 +8,7 @@ export interface CommandEntry {
   readonly name: string;
   readonly summary: string;
   readonly aliases?: readonly string[];
-  /** A command itself, or (`children`) a word that other commands stand behind. */
+  /** A command itself, or (`children`) a word that other commands stand behind; or both. */
   readonly load?: () => Promise<AnyCommand>;
   readonly children?: readonly CommandEntry[];
 }
@@ -199,6 +199,33 @@ export const sections: readonly CommandSection[] = [
             name: 'add',
             summary: 'print an invitation for your next device',
             load: async () => (await import('./commands/devices-add.ts')).devicesAddCommand,
+          },
+        ],
+      },
+      {
+        name: 'agent',
+        summary: 'keep what you hold alive in the background (started by commands)',
+        load: async () => (await import('./commands/agent.ts')).agentCommand,
+        children: [
+          {
+            name: 'status',
+            summary: 'whether it runs, and what it keeps',
+            load: async () => (await import('./commands/agent-status.ts')).agentStatusCommand,
+          },
+          {
+            name: 'stop',
+            summary: 'end it; what is held stays',
+            load: async () => (await import('./commands/agent-stop.ts')).agentStopCommand,
+          },
+          {
+            name: 'logs',
+            summary: 'what it has done',
+            load: async () => (await import('./commands/agent-logs.ts')).agentLogsCommand,
+          },
+          {
+            name: 'install',
+            summary: 'write a systemd or launchd job that starts it at login',
+            load: async () => (await import('./commands/agent-install.ts')).agentInstallCommand,
           },
         ],
       },

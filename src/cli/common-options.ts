@@ -7,12 +7,14 @@ import type { OutputFormat } from './io.ts';
 export interface CommonOptions {
   readonly format: OutputFormat;
   readonly profile: string | undefined;
+  /** Whether the background agent may be used, and started. */
+  readonly agent: boolean;
 }
 
 /** How many words at `index` are a common option and its value: 0, 1 or 2. */
 export function takeCommonWord(argv: readonly string[], index: number): 0 | 1 | 2 {
   const word = argv[index] ?? '';
-  if (word === '--json' || /^(--output=|--profile=|-o.)/.test(word)) return 1;
+  if (word === '--json' || word === '--no-agent' || /^(--output=|--profile=|-o.)/.test(word)) return 1;
   return word === '-o' || word === '--output' || word === '--profile' ? 2 : 0;
 }
 
@@ -31,6 +33,7 @@ export function readCommonOptions({ options }: Typed): CommonOptions {
   return {
     format: json === true ? 'json' : typeof output === 'string' && isFormat(output) ? output : 'table',
     profile: typeof profile === 'string' ? profile : undefined,
+    agent: options.agent !== false,
   };
 }
 
@@ -62,6 +65,8 @@ export function readPlainStatus(argv: readonly string[]): CommonOptions | undefi
       named = true;
     } else if (word === '--json') {
       typed.json = true;
+    } else if (word === '--no-agent') {
+      typed.agent = false;
     } else {
       const value = taken === 2 ? argv[++index] : word.replace(/^(--\w+=|-o)/, '');
       if (!value) return undefined;

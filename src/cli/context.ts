@@ -25,6 +25,8 @@ export interface Context {
    */
   client(): Promise<Client>;
   broker(): Promise<BrokerClient>;
+  /** Command and arguments that start the built `agent.js`. */
+  readonly agentProgram: readonly string[];
   /** The status to end with where nothing fails: a child's own. */
   exitWith(code: number): void;
   /** Closes what was opened. */

@@ -1,6 +1,8 @@
+import type { AgentLine } from '../client/agent-line.ts';
 import type { BrokerClient } from '../client/broker.ts';
 import type { Client } from '../client/client.ts';
 import type { ClientContext } from '../client/context.ts';
+import { version } from '../protocol/version.ts';
 import type { Context } from './context.ts';
 import { type Environment, type Io, type OutputFormat, warn } from './io.ts';
 import type { Signals } from './signals.ts';
@@ -15,11 +17,15 @@ export interface ContextInput {
   readonly signals: Signals;
   /** What starts the built `keychain-child.js`. */
   readonly keychainChild: readonly string[];
+  /** What starts the built `agent.js`. */
+  readonly agentProgram: readonly string[];
+  /** `--no-agent` makes it false. */
+  readonly agent: boolean;
   readonly exitWith: (code: number) => void;
 }
 
 export function createContext(input: ContextInput): Context {
-  const { io, format, env, now, signals, exitWith } = input;
+  const { io, format, env, now, signals, exitWith, agentProgram } = input;
   const clientContext = once(() => openClientContext(input));
   const config = once(async () => {
     const opened = await client.opened();
@@ -30,7 +36,8 @@ export function createContext(input: ContextInput): Context {
   const client = once(async (): Promise<Client> => {
     const { openClient } = await import('../client/client.ts');
     const opened = await openClient(await clientContext());
-    return { ...opened, broker: onScreen(opened.broker, io, signals.aborted) };
+    const broker = onScreen(opened.broker, io, signals.aborted);
+    return { ...opened, broker, agent: opened.agent && lineOnScreen(opened.agent, io, signals.aborted) };
   });
   return {
     io,
@@ -39,6 +46,7 @@ export function createContext(input: ContextInput): Context {
     now,
     signals,
     exitWith,
+    agentProgram,
     clientContext,
     config,
     client,
@@ -58,7 +66,8 @@ function once<T>(open: () => Promise<T>): (() => Promise<T>) & { opened(): Promi
 }
 
 async function openClientContext(input: ContextInput): Promise<ClientContext> {
-  const { io, env, now, keychainChild } = input;
+  const { io, env, now, keychainChild, agentProgram } = input;
+  const isAgentWanted = input.agent && env.ONCALL_AGENT !== 'off';
   const { createClientContext } = await import('../client/context.ts');
   const { askSecret, canAsk } = await import('./prompt.ts');
   const interactive = canAsk(io);
@@ -70,6 +79,7 @@ async function openClientContext(input: ContextInput): Promise<ClientContext> {
     interactive,
     askPassphrase: interactive ? (question) => askSecret(io, question) : undefined,
     keychainChild,
+    agent: isAgentWanted ? { version, program: agentProgram } : undefined,
   });
 }
 
@@ -84,5 +94,21 @@ function onScreen(broker: BrokerClient, io: Io, signal: AbortSignal): BrokerClie
       return broker.skewMs;
     },
     close: () => broker.close(),
+  };
+}
+
+/** Credentials that the agent fetches take as long as those that we would. */
+function lineOnScreen(line: AgentLine, io: Io, signal: AbortSignal): AgentLine {
+  const words = 'asking the broker';
+  const ensure: AgentLine['ensure'] = (grants, options) =>
+    orInterrupted(signal, withSpinner(io, words, line.ensure(grants, { signal, ...options })));
+  return {
+    greeting: line.greeting,
+    get isGone() {
+      return line.isGone;
+    },
+    ask: line.ask,
+    stream: line.stream,
+    ensure,
   };
 }

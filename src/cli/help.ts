@@ -13,6 +13,7 @@ Options of every command
   -o, --output <format>  table, json or ndjson
   --json                 short for -o json
   --profile <name>       which installation (ONCALL_PROFILE)
+  --no-agent             neither use nor start the background agent (ONCALL_AGENT=off)
   -h, --help             more about a command
   -V, --version          the version
 

@@ -1,69 +1,48 @@
+import { createRenewals } from '../agent/renewals.ts';
 import type { HeldCredential } from '../client/credentials.ts';
-import { ensureCredential, secondsLeft } from '../client/hold.ts';
-import { isAppError } from '../protocol/errors.ts';
+import { ensureCredential } from '../client/hold.ts';
 import type { GrantView } from '../protocol/messages.ts';
 import { formatTarget } from '../protocol/names.ts';
 import type { Context } from './context.ts';
 import { warn } from './io.ts';
 import { pause } from './waiting.ts';
 
-/** How often the wall clock is looked at: timers stand still while a laptop sleeps. */
-const TICK_MS = 15_000;
-const [FIRST_RETRY_MS, LONGEST_RETRY_MS] = [10_000, 300_000];
-/** Codes after which asking again is pointless. */
-const FINAL: readonly string[] = ['ended', 'expired', 'denied', 'forbidden', 'not_found', 'unauthenticated'];
+/** How often the wall clock is looked at, timers stand still while a laptop sleeps; and the shortest wait. */
+const [TICK_MS, SHORTEST_MS] = [15_000, 20];
 
-/** Renews each credential at half its life until `signal` is aborted, then returns; never throws. */
+/**
+ * Keeps the credentials of a program that runs from running out until `signal` is aborted, then returns; never throws. Where an
+ * agent keeps them as well, whoever comes first renews, through the agent.
+ */
 export async function keepFresh(
   context: Context,
   grants: readonly GrantView[],
   credentials: readonly HeldCredential[],
   signal: AbortSignal,
 ): Promise<void> {
-  await Promise.all(
-    credentials.map(async (credential) => {
-      const grant = grants.find(({ id }) => id === credential.grantId);
-      if (grant !== undefined) await keepOneFresh(context, grant, credential, signal);
-    }),
-  );
-}
-
-async function keepOneFresh(
-  context: Context,
-  grant: GrantView,
-  first: HeldCredential,
-  signal: AbortSignal,
-): Promise<void> {
-  let credential = first;
-  let retryMs = FIRST_RETRY_MS;
+  const { io, now } = context;
+  const client = await context.client();
+  const renewals = createRenewals({
+    now,
+    random: Math.random,
+    ensure: (due, options) =>
+      Promise.allSettled(due.map((grant) => ensureCredential(client, grant, options))),
+  });
+  for (const credential of credentials) {
+    const grant = grants.find(({ id }) => id === credential.grantId);
+    if (grant !== undefined) renewals.keep(grant, credential);
+  }
   try {
-    for (;;) {
-      await untilHalfLife(context, credential, signal);
-      try {
-        credential = await ensureCredential(await context.client(), grant, { fresh: true, signal });
-        retryMs = FIRST_RETRY_MS;
-      } catch (error) {
-        if (signal.aborted) return;
-        const message = isAppError(error) ? error.message : 'something went wrong inside oncall';
-        await warn(context.io, `${formatTarget(grant.target)} is not renewed: ${message}`);
-        if (isAppError(error) && FINAL.includes(error.code)) return;
-        await pause(signal, retryMs);
-        retryMs = Math.min(retryMs * 2, LONGEST_RETRY_MS);
+    for (let at = renewals.nextAt(); at !== undefined; at = renewals.nextAt()) {
+      await pause(signal, Math.max(SHORTEST_MS, Math.min(at - now(), TICK_MS)));
+      for (const outcome of await renewals.renewDue(signal)) {
+        if (outcome.kind === 'renewed') continue;
+        await warn(io, `${formatTarget(outcome.grant.target)} is not renewed: ${outcome.error.message}`);
+        // What comes of it is on the program's own screen.
+        if (outcome.kind !== 'failed') renewals.drop(outcome.grant.id);
       }
     }
   } catch (error) {
     if (!signal.aborted) throw error;
-  }
-}
-
-async function untilHalfLife(
-  context: Context,
-  credential: HeldCredential,
-  signal: AbortSignal,
-): Promise<void> {
-  for (;;) {
-    const waitMs = (secondsLeft(credential, context.now()) - credential.lifeSeconds / 2) * 1000;
-    if (waitMs <= 0) return;
-    await pause(signal, Math.min(waitMs, TICK_MS));
   }
 }

@@ -8,7 +8,7 @@ import { type Environment, type Io, type OutputFormat, writeHint, writeResult } 
 import { endOf } from './views/grants.ts';
 import { statusLines } from './views/status.ts';
 
-export interface PlainStatusInput extends CommonOptions {
+export interface PlainStatusInput extends Pick<CommonOptions, 'format' | 'profile'> {
   readonly io: Io;
   readonly env: Environment;
   /** Milliseconds since 1970. */

@@ -50,7 +50,7 @@ function findCommand(argv: readonly string[]): Found {
   const found: Found = { path: [], entry: undefined, words: [], special: undefined };
   let level: readonly CommandEntry[] = sections.flatMap(({ commands }) => commands);
   let index = 0;
-  for (; index < argv.length && found.entry?.load === undefined; index++) {
+  for (; index < argv.length && (found.entry?.load === undefined || level.length > 0); index++) {
     const word = argv[index] ?? '';
     const taken = takeCommonWord(argv, index);
     if (taken > 0) {
@@ -63,6 +63,8 @@ function findCommand(argv: readonly string[]): Found {
       return found;
     } else {
       const entry = level.find(({ name, aliases }) => name === word || aliases?.includes(word));
+      // Perhaps a word of the command's own.
+      if (entry === undefined && found.entry?.load !== undefined) break;
       if (entry === undefined) throw unknownWord(word, found.path, level);
       found.entry = entry;
       found.path.push(entry.name);
@@ -137,7 +139,8 @@ function declare(commander: Command, summary: string, command: AnyCommand): Comm
   return commander
     .option('-o, --output <format>', 'table, json or ndjson')
     .option('--json', 'short for -o json')
-    .option('--profile <name>', 'which installation (ONCALL_PROFILE)');
+    .option('--profile <name>', 'which installation (ONCALL_PROFILE)')
+    .option('--no-agent', 'neither use nor start the background agent (ONCALL_AGENT=off)');
 }
 
 /** commander says "error: …", and sometimes "(Did you mean …?)" on a second line. */

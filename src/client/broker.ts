@@ -3,7 +3,6 @@
  * an answer of a broker, not of something on the way → its proof fits the audit log as we know it → only then its result.
  */
 import { randomBytes } from 'node:crypto';
-import { formatDuration } from '../protocol/durations.ts';
 import { AppError } from '../protocol/errors.ts';
 import type { AuditProof, CheckpointReply } from '../protocol/messages.ts';
 import { signRequest } from '../protocol/signature.ts';
@@ -12,12 +11,12 @@ import { isRecord, isSignedTime, readError, readReply } from './answer.ts';
 import { type AuditMemory, createAuditMemory, type Seen } from './audit-memory.ts';
 import type { ClientConfig } from './config.ts';
 import type { DeviceSigner } from './device-key.ts';
+import { createIdempotencyKey } from './idempotency.ts';
 import type { ClientPaths, Environment } from './paths.ts';
+import { describeSkew, SKEW_MS } from './skew.ts';
 import { ConnectionLost, createTransport, type Transport, type TransportReply } from './transport.ts';
 
 const TIMEOUT_MS = 30_000;
-/** Below this the broker's clock and ours are the same to us. */
-const SKEW_MS = 2_000;
 
 export interface CallOptions {
   /** For the whole call; 30 s unless told. */
@@ -121,11 +120,6 @@ export function createBroker(input: BrokerInput): BrokerClient {
   return client;
 }
 
-/** 128 random bits. */
-export function createIdempotencyKey(): string {
-  return randomBytes(16).toString('base64url');
-}
-
 async function believe(reply: unknown, since: Seen, memory: AuditMemory): Promise<unknown> {
   if (!isRecord(reply) || !('result' in reply) || !isAuditProof(reply.audit)) {
     throw new AppError('audit_invalid', 'the broker sent no proof that this is in its audit log');
@@ -222,8 +216,8 @@ class SignedExchange {
     const skewMs = parseInstant(time.now) - now();
     if (!(Math.abs(skewMs - this.skewMs) > SKEW_MS)) return false;
     this.skewMs = skewMs;
-    if (Math.abs(skewMs) > SKEW_MS)
-      warn(`your clock is ${formatDuration(Math.abs(skewMs) / 1000)} ${skewMs > 0 ? 'slow' : 'fast'}`);
+    const words = describeSkew(skewMs);
+    if (words !== undefined) warn(words);
     return true;
   }
 }

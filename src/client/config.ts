@@ -1,6 +1,6 @@
 /**
  * `config.yaml`: which broker, how to know it again, and who this device is. Nothing in it is secret, all of it is pinned:
- * whoever can edit it chooses the broker. People may edit `ca`; the rest is written by `oncall enroll`, in the part of YAML that
+ * whoever can edit it chooses the broker. People may edit `ca` and `agent`; the rest is written by `oncall enroll`, in the part of YAML that
  * is JSON too (YAML 1.2 section 1.3): as long as it stays so, no command loads the YAML package, half of node's own start.
  */
 import { AppError } from '../protocol/errors.ts';
@@ -38,6 +38,8 @@ export interface ClientConfig {
   /** `pinned`, `system`, or the absolute path of a PEM file. */
   readonly ca: string;
   readonly user: string;
+  /** `off`: commands use and start no agent. */
+  readonly agent?: 'on' | 'off';
   readonly device: DeviceConfig;
 }
 
@@ -79,7 +81,7 @@ export async function saveConfig(paths: ClientPaths, config: ClientConfig): Prom
   const text = JSON.stringify({ version, broker, ca, ...rest }, null, 2);
   await writeFileAtomic(
     paths.configFile,
-    `# Written by oncall enroll. "ca" may be pinned, system or a PEM file.\n${text}\n`,
+    `# Written by oncall enroll. "ca" may be pinned, system or a PEM file; "agent": "off" keeps the agent away.\n${text}\n`,
   );
 }
 
@@ -93,6 +95,7 @@ const SHAPE = {
   origin: true,
   ca: true,
   user: true,
+  agent: false,
   device: true,
 };
 const DEVICE_SHAPE = {
@@ -134,11 +137,14 @@ function parseConfig(value: unknown, paths: ClientPaths): ClientConfig {
     origin = '',
     ca = '',
     user = '',
+    agent,
   } = strings;
   if (!URL.canParse(broker)) throw invalid(paths, 'broker is not a URL');
   if (ca !== 'pinned' && ca !== 'system' && !ca.startsWith('/') && !/^[A-Za-z]:[\\/]/.test(ca)) {
     throw invalid(paths, 'ca must be pinned, system or the absolute path of a PEM file');
   }
+  if (agent !== undefined && agent !== 'on' && agent !== 'off')
+    throw invalid(paths, 'agent must be on or off');
   const { id = '', keyId = '', name = '' } = deviceTexts;
   return {
     version: VERSION,
@@ -149,6 +155,7 @@ function parseConfig(value: unknown, paths: ClientPaths): ClientConfig {
     origin,
     ca,
     user,
+    ...(agent === undefined ? {} : { agent }),
     device: {
       id,
       keyId,

@@ -17,6 +17,15 @@ export interface ClientContext {
   readonly askPassphrase: ((prompt: string) => Promise<string>) | undefined;
   /** Command and arguments that start the built `keychain-child.js`. */
   readonly keychainChild: readonly string[];
+  /** Undefined: no agent is used, and none is started. */
+  readonly agent?: AgentUse | undefined;
+}
+
+export interface AgentUse {
+  /** Ours: an agent of another version is asked to make room. */
+  readonly version: string;
+  /** Command and arguments that start the built `agent.js`. */
+  readonly program: readonly string[];
 }
 
 export interface ClientContextInput extends Omit<ClientContext, 'paths'> {

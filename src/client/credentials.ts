@@ -3,6 +3,7 @@
  * files can't be exchanged. What can't be opened counts as absent, with a warning: the broker issues another.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppError } from '../protocol/errors.ts';
 import type { Target } from '../protocol/messages.ts';
@@ -74,6 +75,11 @@ export async function openCredential(
     cache.warn(`the cached credential of ${grantId} is damaged: a new one is fetched`);
     return undefined;
   }
+}
+
+/** When it was last sealed, in milliseconds since 1970; 0 where there is none. */
+export function sealedAt(paths: ClientPaths, grantId: string): number {
+  return statSync(fileOf(paths, grantId), { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
 /** All that can be opened, oldest grant first. */

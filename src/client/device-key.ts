@@ -21,6 +21,8 @@ export interface Device {
   readonly cacheKey: Uint8Array | undefined;
   /** X25519 private key. */
   readonly sealing: KeyObject | undefined;
+  /** What the keystore holds, for handing it to the agent; null where nothing is kept beside the ssh-agent's key. */
+  readonly record: DeviceRecord | null;
 }
 
 export interface NewDeviceKeys {
@@ -66,7 +68,17 @@ async function signingPublicKey(record: DeviceRecord, agentLine: string | undefi
 export async function openDevice(device: DeviceConfig, context: ClientContext): Promise<Device> {
   if (device.keystore === 'ssh-agent') return openAgentDevice(device, context);
   const keystore = await openKeystore(device.keystore, context);
-  const record = await keystore.load(device.keyId);
+  return deviceOf(device, context, await keystore.load(device.keyId));
+}
+
+/** The same from what somebody took out of the keystore. Throws AppError `corrupt_file`, `config_invalid`. */
+export async function deviceOf(
+  device: DeviceConfig,
+  context: ClientContext,
+  record: DeviceRecord | null,
+): Promise<Device> {
+  if (device.keystore === 'ssh-agent') return agentDeviceOf(device, context, record);
+  if (record === null) throw new AppError('corrupt_file', 'the keys of this device are missing');
   const signer = createSigner(record);
   if (signer.keyId !== device.keyId)
     throw new AppError('corrupt_file', 'the keystore holds the key of another device');
@@ -74,17 +86,26 @@ export async function openDevice(device: DeviceConfig, context: ClientContext): 
 }
 
 async function openAgentDevice(device: DeviceConfig, context: ClientContext): Promise<Device> {
-  const { sshAgentKey, secondKeystore, keyId } = device;
+  const { secondKeystore, keyId } = device;
+  const record =
+    secondKeystore === undefined ? null : await (await openKeystore(secondKeystore, context)).load(keyId);
+  return agentDeviceOf(device, context, record);
+}
+
+async function agentDeviceOf(
+  { sshAgentKey, keyId }: DeviceConfig,
+  context: ClientContext,
+  record: DeviceRecord | null,
+): Promise<Device> {
   if (sshAgentKey === undefined)
     throw new AppError('config_invalid', 'the configuration names no ssh-agent key');
-  const record =
-    secondKeystore === undefined
-      ? undefined
-      : await (await openKeystore(secondKeystore, context)).load(keyId);
   const signer = await createAgentSigner(sshAgentKey, context);
   if (signer.keyId !== keyId)
     throw new AppError('config_invalid', 'the ssh-agent key is not the one that was enrolled');
-  return { signer, ...(record === undefined ? { cacheKey: undefined, sealing: undefined } : restOf(record)) };
+  return {
+    signer,
+    ...(record === null ? { cacheKey: undefined, sealing: undefined, record } : restOf(record)),
+  };
 }
 
 /** Signs with the record's own key. Throws AppError `corrupt_file` where it has none. */
@@ -110,8 +131,9 @@ export async function createAgentSigner(line: string, context: ClientContext): P
   };
 }
 
-function restOf(record: DeviceRecord): Pick<Device, 'cacheKey' | 'sealing'> {
-  return { cacheKey: Buffer.from(record.cache, 'base64'), sealing: rawPrivateKey('x25519', record.sealing) };
+function restOf(record: DeviceRecord): Pick<Device, 'cacheKey' | 'sealing' | 'record'> {
+  const cacheKey = Buffer.from(record.cache, 'base64');
+  return { cacheKey, sealing: rawPrivateKey('x25519', record.sealing), record };
 }
 
 function rawPrivateKey(kind: keyof typeof PKCS8_PREFIX, base64: string): KeyObject {

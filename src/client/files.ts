@@ -85,6 +85,19 @@ export function ensureDir(path: string): void {
   }
 }
 
+/**
+ * Refuses a folder that is a link, is not ours, or can be entered by others: what lies in it is told apart from other people's
+ * by nothing else. Throws AppError `unsafe_file`.
+ */
+export function requireOwnFolder(path: string): void {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (stats === undefined || !stats.isDirectory()) throw unsafe(path, 'is not a folder', `ls -ld ${path}`);
+  if (uid !== undefined && stats.uid !== uid)
+    throw unsafe(path, 'belongs to somebody else', `ls -ld ${path}`);
+  if (hasModes && (stats.mode & GROUP_OR_OTHER) !== 0)
+    throw unsafe(path, 'can be entered by others', `chmod 700 ${path}`);
+}
+
 /** Removes a file or a folder with all that is in it; fine where there is none. */
 export function removePath(path: string): void {
   // Node loads a good deal to remove what may be a folder; mostly there is nothing.
@@ -105,7 +118,7 @@ export function listNames(path: string): string[] {
 }
 
 /** Whose process this is; undefined on Windows, which has neither owners nor modes that node could show. */
-const uid = currentUid();
+export const uid = currentUid();
 /** Whether folders can be waited for and modes mean something: not on Windows. */
 export const hasModes = uid !== undefined;
 

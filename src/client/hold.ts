@@ -6,6 +6,7 @@ import { AppError, isAppError } from '../protocol/errors.ts';
 import type { GrantView, RequestView } from '../protocol/messages.ts';
 import { TARGET_KINDS } from '../protocol/target-kinds.ts';
 import { parseInstant } from '../protocol/time.ts';
+import { startAgent } from './agent-start.ts';
 import { issueCredential } from './calls.ts';
 import type { Client } from './client.ts';
 import type { ClientConfig } from './config.ts';
@@ -22,6 +23,7 @@ import { listNames } from './files.ts';
 import { withLock } from './lock.ts';
 import { listSessionGrants, wipeSessionFiles, writeSessionFiles } from './session-files.ts';
 import {
+  noteOnGrant,
   type StatusFile,
   type StatusOwner,
   updateStatusFile,
@@ -34,6 +36,8 @@ import { clientTarget } from './targets/kinds.ts';
 import { followSession } from './tool-files.ts';
 
 const LOCK_TIMEOUT_MS = 60_000;
+/** A command renews what has used up more than this share of its life: the agent has had its turns by then. */
+const RENEW_AFTER = 2 / 3;
 
 /** Alone with what is held: its files, and the status file. */
 export function withHoldLock<T>({ paths }: ClientContext, work: () => Promise<T>): Promise<T> {
@@ -46,14 +50,17 @@ export function prepareToHold(): void {
 }
 
 export interface HoldOptions {
-  /** Asks the broker even if the credential at hand is young: `oncall renew`. */
-  readonly fresh?: boolean;
+  /** Renews what has used up more than this share of its life: 2/3 unless told; 0 asks the broker in any case, for `oncall renew`. */
+  readonly renewAfter?: number;
   readonly signal?: AbortSignal;
 }
 
+/** What became of one grant. */
+export type Ensured = PromiseSettledResult<HeldCredential>;
+
 /**
- * A credential of this device for each ready or active grant, in the same order: the one at hand while more than a third of its life
- * remains, else a renewed or new one. Session files and the status file are written. Where some fail, the others are kept,
+ * A credential of this device for each ready or active grant, in the same order: the one at hand while it is young, else a
+ * renewed or new one. Session files and the status file are written. Where some fail, the others are kept,
  * and the first failure is thrown: `ended`, `denied`, `target_refused`, `target_unreachable` and whatever the call may give.
  */
 export async function ensureCredentials(
@@ -61,23 +68,41 @@ export async function ensureCredentials(
   grants: readonly GrantView[],
   options: HoldOptions = {},
 ): Promise<HeldCredential[]> {
+  const byAgent = await client.agent?.ensure(grants, options);
+  if (byAgent !== undefined) return byAgent;
+  const settled = await ensureEach(client, grants, options);
+  if (settled.some(({ status }) => status === 'fulfilled')) await startAgent(client);
+  return settled.map((result) => {
+    if (result.status === 'rejected') throw result.reason;
+    return result.value;
+  });
+}
+
+/** The same by this process itself, with what became of each. */
+export async function ensureEach(
+  client: Client,
+  grants: readonly GrantView[],
+  options: HoldOptions = {},
+): Promise<Ensured[]> {
   const { context, config } = client;
   return withHoldLock(context, async () => {
     const settled = await Promise.allSettled(grants.map((grant) => obtain(client, grant, options)));
+    const ensured = await placeAll(context, settled);
     const obtained = settled.filter((result) => result.status === 'fulfilled').map(({ value }) => value);
-    const credentials = obtained.map(({ credential }) => credential);
-    await writeSessionFiles(context.paths, credentials);
-    await followSession(context, credentials);
+    await followSession(
+      context,
+      obtained.map(({ credential }) => credential),
+    );
     if (obtained.length > 0) {
       await updateStatusFile(ownerOf(context, config), context.now(), (status) =>
         obtained.reduce(
-          (before, { grant, credential }) => withCredential(withGrant(before, grant), credential),
+          (before, { grant, credential, isNew }) =>
+            withCredential(withGrant(before, grant), credential, { isNew }),
           status,
         ),
       );
     }
-    for (const result of settled) if (result.status === 'rejected') throw result.reason;
-    return credentials;
+    return ensured;
   });
 }
 
@@ -129,15 +154,47 @@ export async function noteGrant(
   );
 }
 
+/** Notes in the status file what this device found out about a grant. */
+export async function noteNotes(
+  context: ClientContext,
+  config: ClientConfig,
+  grantId: string,
+  notes: Parameters<typeof noteOnGrant>[3],
+): Promise<void> {
+  await withHoldLock(context, () => noteOnGrant(ownerOf(context, config), context.now(), grantId, notes));
+}
+
 /** Seconds that a credential still lives, by our own clock from the moment it came; 0 when the clock went back before that. */
 export function secondsLeft(credential: HeldCredential, nowMs: number): number {
   const ageSeconds = (nowMs - credential.receivedAtMs) / 1000;
   return ageSeconds < 0 ? 0 : Math.max(0, credential.lifeSeconds - ageSeconds);
 }
 
+/** Puts each where tools look for it. One that finds no place there must not keep the others from theirs. */
+async function placeAll(
+  { paths }: ClientContext,
+  settled: readonly PromiseSettledResult<Obtained>[],
+): Promise<Ensured[]> {
+  const credentials = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value.credential] : []));
+  const failures = new Map<HeldCredential, unknown>();
+  await writeSessionFiles(paths, credentials).catch(async () => {
+    for (const one of credentials)
+      await writeSessionFiles(paths, [one]).catch((reason) => failures.set(one, reason));
+  });
+  return settled.map((one) => {
+    if (one.status === 'rejected') return one;
+    const { credential } = one.value;
+    return failures.has(credential)
+      ? { status: 'rejected', reason: failures.get(credential) }
+      : { status: 'fulfilled', value: credential };
+  });
+}
+
 interface Obtained {
   readonly credential: HeldCredential;
   readonly grant: GrantView;
+  /** Not the one that was at hand. */
+  readonly isNew: boolean;
 }
 
 async function obtain(client: Client, grant: GrantView, options: HoldOptions): Promise<Obtained> {
@@ -151,12 +208,14 @@ async function obtain(client: Client, grant: GrantView, options: HoldOptions): P
     );
   }
   const { context } = client;
-  const cache = cacheOf(client);
+  const cache = await cacheOf(client);
   const held = cache === undefined ? undefined : await openCredential(cache, grant.id);
   const left = held === undefined ? 0 : secondsLeft(held, context.now());
-  if (held !== undefined && options.fresh !== true && left > held.lifeSeconds / 3)
-    return { credential: held, grant };
-  const obtained = await issue(client, grant, left > 0 ? held : undefined, options);
+  const { renewAfter = RENEW_AFTER } = options;
+  if (held !== undefined && left > held.lifeSeconds * (1 - renewAfter) && renewAfter > 0)
+    return { credential: held, grant, isNew: false };
+  // Named even where it seems to have run out: our clock may have been set, and the broker knows.
+  const obtained = await issue(client, grant, held, options);
   if (cache !== undefined) await sealCredential(cache, obtained.credential);
   return obtained;
 }
@@ -204,17 +263,18 @@ async function issue(
     receivedAtMs: context.now(),
     expiresAt: reply.expiresAt,
   };
-  return { credential, grant: reply.grant };
+  return { credential, grant: reply.grant, isNew: true };
 }
 
-async function unseal({ device }: Client, credentialId: string, sealed: string): Promise<Uint8Array> {
-  if (device.sealing === undefined) {
+async function unseal(client: Client, credentialId: string, sealed: string): Promise<Uint8Array> {
+  const { sealing } = await client.device();
+  if (sealing === undefined) {
     throw new AppError('config_invalid', 'this device has no key that secrets can be sealed to', {
       hint: 'enrol it with a second keystore: oncall enroll --help',
     });
   }
   const { openSealedCredential } = await import('../protocol/credential-seal.ts');
-  return openSealedCredential(device.sealing, credentialId, sealed);
+  return openSealedCredential(sealing, credentialId, sealed);
 }
 
 function isCode(error: unknown, code: string): boolean {
@@ -227,13 +287,25 @@ export function listLocalGrants({ paths }: ClientContext): Set<string> {
   return new Set([...sealed, ...listSessionGrants(paths)].filter(isGrantId));
 }
 
+/**
+ * At once, without waiting for whoever holds the lock: the end of access waits for nobody. To be followed by {@link wipeGrant}
+ * under it, for what was being written meanwhile.
+ */
+export async function wipeAtOnce({ paths }: ClientContext, grantId: string): Promise<void> {
+  wipe(paths, grantId);
+  await wipeSessionFiles(paths, grantId);
+}
+
+/** The caller holds `paths.holdLock`. */
 export async function wipeGrant(context: ClientContext, grantId: string): Promise<void> {
   wipe(context.paths, grantId);
   await wipeSessionFiles(context.paths, grantId);
   await followSession(context);
 }
 
-function cacheOf({ context: { paths, warn }, device: { cacheKey } }: Client): CredentialCache | undefined {
+async function cacheOf(client: Client): Promise<CredentialCache | undefined> {
+  const { paths, warn } = client.context;
+  const { cacheKey } = await client.device();
   return cacheKey === undefined ? undefined : { paths, cacheKey, warn };
 }
 

@@ -6,12 +6,12 @@ import { ensureDir, isSystemError, writeFailure } from './files.ts';
 
 const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [2, 50];
 
-interface Locks {
+export interface Locks {
   tryLock(fd: number): boolean;
 }
 
 /** Under the package's own way of finding its native part, which takes five times as long as loading it, for where that fails. */
-async function loadLocks(): Promise<Locks> {
+export async function loadLocks(): Promise<Locks> {
   const { createRequire } = await import('node:module');
   const host = `${platform()}-${arch()}`;
   try {
@@ -72,7 +72,7 @@ export async function withLock<T>(
   }
 }
 
-function openLockFile(path: string): number {
+export function openLockFile(path: string): number {
   try {
     return openSync(path, 'a+', 0o600);
   } catch (error) {

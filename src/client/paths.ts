@@ -29,6 +29,10 @@ export interface ClientPaths {
   readonly holdLock: string;
   readonly auditLock: string;
   readonly enrollLock: string;
+  /** Held by the agent for as long as it lives. */
+  readonly agentLock: string;
+  /** What the agent has done, newest last; what grew too long lies in `agent.log.1`. */
+  readonly agentLog: string;
   readonly breakGlassDir: string;
   /** What plain tools read after `oncall setup`: outlives every grant, nothing in it is secret. */
   readonly toolsDir: string;
@@ -71,6 +75,8 @@ export function resolvePaths(env: Environment, profile: string): ClientPaths {
     holdLock: join(stateDir, 'locks', 'hold'),
     auditLock: join(stateDir, 'locks', 'audit'),
     enrollLock: join(stateDir, 'locks', 'enroll'),
+    agentLock: join(stateDir, 'locks', 'agent'),
+    agentLog: join(stateDir, 'agent.log'),
     breakGlassDir: join(stateDir, 'break-glass'),
     toolsDir: join(stateDir, 'tools'),
     knownTargetsFile: join(stateDir, 'known-targets.json'),

@@ -40,11 +40,14 @@ export function changedPromptLine(
 }
 
 /** The most that fits, of names that are plain enough; none where even the resource's is not. */
-function rowOf({ target: { resource, role }, incidents, endsAt }: StatusGrant): string[] {
+function rowOf({ target: { resource, role }, incidents, endsAt, renewal }: StatusGrant): string[] {
   const end = new Date(endsAt);
   const clock = [end.getHours(), end.getMinutes()].map((part) => String(part).padStart(2, '0')).join(':');
   const words = [`${resource}:${role}`, resource];
-  const texts = [...incidents.slice(-1).map((incident) => `${incident} ${resource}:${role}`), ...words];
+  // More urgent than what it is for.
+  const refused = renewal?.state === 'refused' ? words.map((word) => `not renewed: ${word}`) : [];
+  const whole = incidents.slice(-1).map((incident) => `${incident} ${resource}:${role}`);
+  const texts = [...refused, ...whole, ...words];
   const rows = texts.map((text) => `${Math.floor(end.getTime() / 1000)} ${clock} ${text}`);
   return rows.filter((row) => ROW.test(row)).slice(0, 1);
 }

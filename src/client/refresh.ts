@@ -1,4 +1,6 @@
 /** What the broker says of everything, or that it says nothing, put down where `status` reads it. */
+
+import type { StatusReply } from '../protocol/messages.ts';
 import { getStatus, listResources } from './calls.ts';
 import type { Client } from './client.ts';
 import { writeNames } from './completion-names.ts';
@@ -15,16 +17,25 @@ export interface RefreshOptions {
  * stands. Asks while holding the lock: a grant that came after the answer must not be taken for one that has ended.
  */
 export async function refreshStatus(
-  { context, config, broker }: Client,
-  { names }: RefreshOptions = { names: true },
+  client: Client,
+  options: RefreshOptions = { names: true },
 ): Promise<StatusFile> {
+  return (await refreshAll(client, options)).status;
+}
+
+/** The same, with the broker's own answer. */
+export async function refreshAll(
+  { context, config, broker }: Client,
+  { names }: RefreshOptions,
+): Promise<{ status: StatusFile; reply: StatusReply; wiped: readonly string[] }> {
   return withHoldLock(context, async () => {
     const [reply, catalogue] = await Promise.all([
       getStatus(broker),
       names ? listResources(broker) : undefined,
     ]);
     const standing = new Set(reply.grants.filter(({ state }) => state !== 'ended').map(({ id }) => id));
-    for (const id of listLocalGrants(context)) if (!standing.has(id)) await wipeGrant(context, id);
+    const wiped = [...listLocalGrants(context)].filter((id) => !standing.has(id));
+    for (const id of wiped) await wipeGrant(context, id);
     const namesOf = (rows: readonly { readonly name: string }[]) => rows.map(({ name }) => name);
     await writeNames(context.paths, {
       incidents: reply.incidents.map(({ id }) => id),
@@ -34,7 +45,10 @@ export async function refreshStatus(
         bundles: namesOf(catalogue.bundles ?? []),
       }),
     });
-    return updateStatusFile(ownerOf(context, config), context.now(), (status) => fromReply(status, reply));
+    const status = await updateStatusFile(ownerOf(context, config), context.now(), (before) =>
+      fromReply(before, reply),
+    );
+    return { status, reply, wiped };
   });
 }
 

@@ -39,6 +39,26 @@ export interface StatusGrant {
   readonly incidents: readonly string[];
   /** Of this device; null where it holds none. */
   readonly credentialExpiresAt: string | null;
+  /** Why this device's credential is not renewed; null while it is. */
+  readonly renewal: RenewalTrouble | null;
+  /** What became of making the window longer, where it did not become so by itself. */
+  readonly extension: ExtensionNote | null;
+}
+
+export interface RenewalTrouble {
+  /** `refused`: the credential runs out, and is wiped then. `failing`: it is tried again. */
+  readonly state: 'refused' | 'failing';
+  readonly because: string;
+  readonly since: string;
+}
+
+export interface ExtensionNote {
+  /** `asked`: approvers have been asked, under `requestId`. `refused`: the window ends when it ends. */
+  readonly state: 'asked' | 'refused';
+  readonly because: string;
+  readonly requestId: string | null;
+  /** The end that it was about: a window that has become longer since makes it void. */
+  readonly endsAt: string;
 }
 
 export interface StatusPending {
@@ -101,7 +121,15 @@ export function readStatusFile(paths: ClientPaths): StatusFile | undefined {
 
 /** What an older version did not write. */
 const OLDER = { revocationsUnheardSince: null, reviews: [], warnings: [] };
-const OLDER_GRANT = { state: 'active', via: 'policy', rule: null, graceEndsAt: null, graceCause: null };
+const NO_NOTES = { renewal: null, extension: null };
+const OLDER_GRANT = {
+  state: 'active',
+  via: 'policy',
+  rule: null,
+  graceEndsAt: null,
+  graceCause: null,
+  ...NO_NOTES,
+};
 const OLDER_PENDING = { bundle: null, waiting: [] };
 
 function completed(status: StatusFile): StatusFile {
@@ -135,6 +163,19 @@ export async function updateStatusFile(
 export async function noteSilence(owner: StatusOwner, nowMs: number, sinceMs: number): Promise<StatusFile> {
   const revocationsUnheardSince = formatInstant(sinceMs);
   return rewrite(owner, nowMs, (status) => ({ ...status, revocationsUnheardSince }));
+}
+
+/** Notes what this device found out by itself about a grant. The caller holds `paths.holdLock`. */
+export async function noteOnGrant(
+  owner: StatusOwner,
+  nowMs: number,
+  grantId: string,
+  notes: Partial<Pick<StatusGrant, 'renewal' | 'extension'>>,
+): Promise<StatusFile> {
+  return rewrite(owner, nowMs, (status) => ({
+    ...status,
+    grants: status.grants.map((grant) => (grant.id === grantId ? { ...grant, ...notes } : grant)),
+  }));
 }
 
 async function rewrite(
@@ -187,17 +228,33 @@ function emptyStatus({ paths, broker, user, device }: StatusOwner, nowMs: number
 export function withGrant(status: StatusFile, grant: GrantView): StatusFile {
   const others = status.grants.filter(({ id }) => id !== grant.id);
   if (grant.state === 'ended') return { ...status, grants: others };
-  const grants = [...others, statusGrant(grant, grant.state, status.device.id)];
+  const before = status.grants.find(({ id }) => id === grant.id);
+  const grants = [
+    ...others,
+    { ...statusGrant(grant, grant.state, status.device.id), ...notesOf(before, grant) },
+  ];
   return { ...status, grants: grants.sort((a, b) => (a.endsAt < b.endsAt ? -1 : 1)) };
 }
 
-/** What this device holds, which the broker's view of the grant may not show yet. */
+/** What was noted stays until it is not so any more. */
+function notesOf(
+  before: StatusGrant | undefined,
+  { endsAt }: GrantView,
+): Pick<StatusGrant, 'renewal' | 'extension'> {
+  const { renewal = null, extension = null } = before ?? {};
+  return { renewal, extension: extension?.endsAt === endsAt ? extension : null };
+}
+
+/** What this device holds, which the broker's view of the grant may not show yet. A new one ends the trouble of renewing it. */
 export function withCredential(
   status: StatusFile,
   { grantId, expiresAt }: { readonly grantId: string; readonly expiresAt: string },
+  { isNew }: { readonly isNew: boolean },
 ): StatusFile {
   const grants = status.grants.map((grant) =>
-    grant.id === grantId ? { ...grant, credentialExpiresAt: expiresAt } : grant,
+    grant.id === grantId
+      ? { ...grant, credentialExpiresAt: expiresAt, renewal: isNew ? null : grant.renewal }
+      : grant,
   );
   return { ...status, grants };
 }
@@ -215,9 +272,10 @@ export function withRequest(status: StatusFile, request: RequestView): StatusFil
 
 /** All of it, as the broker sees it. */
 export function fromReply(status: StatusFile, reply: StatusReply): StatusFile {
-  const empty = { ...status, grants: [], pending: reply.pending.map(statusPending) };
+  const standing = new Set(reply.grants.map(({ id }) => id));
+  const kept = status.grants.filter(({ id }) => standing.has(id));
   return {
-    ...reply.grants.reduce(withGrant, empty),
+    ...reply.grants.reduce(withGrant, { ...status, grants: kept, pending: reply.pending.map(statusPending) }),
     incidents: reply.incidents.map(({ id, priority, service, title }) => ({ id, priority, service, title })),
     shifts: reply.me.shifts,
     approvalsWaiting: reply.approvals.length,
@@ -228,7 +286,11 @@ export function fromReply(status: StatusFile, reply: StatusReply): StatusFile {
   };
 }
 
-function statusGrant(grant: GrantView, state: StatusGrant['state'], deviceId: string): StatusGrant {
+function statusGrant(
+  grant: GrantView,
+  state: StatusGrant['state'],
+  deviceId: string,
+): Omit<StatusGrant, 'renewal' | 'extension'> {
   const { id, target, kind, via, rule = null, startsAt, endsAt, hardEndsAt, incidents } = grant;
   const { graceEndsAt = null, graceCause = null, extensionsLeft } = grant;
   const mine = grant.credentials.filter(

@@ -251,7 +251,9 @@ export interface Tx extends ReadTx {
     change: Partial<
       Pick<
         GrantRow,
+        | 'requestId'
         | 'state'
+        | 'via'
         | 'startsAt'
         | 'endsAt'
         | 'hardEndsAt'

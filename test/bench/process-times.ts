@@ -41,9 +41,9 @@ export function timeInterleaved(commands: readonly TimedCommand[], rounds: numbe
   return times;
 }
 
-/** The developer's environment less what is ours and what slows every start by itself. */
+/** The developer's environment less what is ours and what slows every start by itself; no agent, unless it is asked for. */
 export function plainEnvironment(more: Environment = {}): Environment {
   const { NODE_EXTRA_CA_CERTS: _certificates, NODE_OPTIONS: _options, ...rest } = process.env;
   const kept = Object.entries(rest).filter(([name]) => !name.startsWith('ONCALL_'));
-  return { ...Object.fromEntries(kept), ...more };
+  return { ...Object.fromEntries(kept), ONCALL_AGENT: 'off', ...more };
 }

@@ -138,11 +138,13 @@ describe('every command', () => {
 
 describe('before parsing', () => {
   it('answers plain status without the parser, and nothing else', () => {
-    expect(readPlainStatus(['status'])).toEqual({ format: 'table', profile: undefined });
+    expect(readPlainStatus(['status'])).toEqual({ format: 'table', profile: undefined, agent: true });
     expect(readPlainStatus(['-o', 'ndjson', 'ls', '--profile=staging'])).toEqual({
       format: 'ndjson',
       profile: 'staging',
+      agent: true,
     });
+    expect(readPlainStatus(['status', '--no-agent'])).toMatchObject({ agent: false });
     for (const argv of [
       [],
       ['--json'],

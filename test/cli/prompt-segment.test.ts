@@ -28,6 +28,8 @@ function grant(more: Partial<StatusGrant> = {}): StatusGrant {
     extensionsLeft: 0,
     incidents: ['P1-123'],
     credentialExpiresAt: new Date(NOW + 600_000).toISOString(),
+    renewal: null,
+    extension: null,
     ...more,
   };
 }
@@ -44,6 +46,15 @@ describe('the row', () => {
     expect(renderPromptLine({ grants: [later, grant()] }, NOW)).toBe(
       `${at(NOW + 7_200_000)} P1-123 db-replica:read\n${at(Date.parse('2026-01-05T06:00:00Z'))} web:admin\n`,
     );
+  });
+
+  it('says what is not renewed any more', () => {
+    const renewal = { state: 'refused', because: '$(touch x)', since: new Date(NOW).toISOString() } as const;
+    expect(renderPromptLine({ grants: [grant({ renewal })] }, NOW)).toBe(
+      `${at(NOW + 7_200_000)} not renewed: db-replica:read\n`,
+    );
+    const failing = { ...renewal, state: 'failing' } as const;
+    expect(renderPromptLine({ grants: [grant({ renewal: failing })] }, NOW)).toContain(' P1-123 ');
   });
 
   it('is not there for what has ended, or is not held here', () => {

@@ -89,11 +89,12 @@ export function stageContext(
     keychainChild: [],
   });
   const broker = stageBroker(stage, calls);
-  const device: Client['device'] = {
+  const device: Client['device'] = async () => ({
     signer: { keyId: 'k', alg: 'ed25519', sign: async () => new Uint8Array() },
     cacheKey: undefined,
     sealing: undefined,
-  };
+    record: null,
+  });
   return {
     io,
     format,
@@ -104,6 +105,7 @@ export function stageContext(
     config: async () => CONFIG,
     client: async () => ({ context: client, config: CONFIG, device, broker }),
     broker: async () => broker,
+    agentProgram: ['/usr/bin/node', '/opt/oncall/dist/agent.js'],
     exitWith: () => {},
     close: async () => {},
   };

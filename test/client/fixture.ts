@@ -55,7 +55,8 @@ export async function testClient(
   };
   const { paths, now, env, warn } = context;
   const client = createBroker({ config, signer, paths, now, env, warn });
-  const device = { signer, cacheKey: Buffer.from(keys.record.cache, 'base64'), sealing: undefined };
+  const cacheKey = Buffer.from(keys.record.cache, 'base64');
+  const device = async () => ({ signer, cacheKey, sealing: undefined, record: keys.record });
   return { context, config, device, signer, broker: client };
 }
 

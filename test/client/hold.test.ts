@@ -70,7 +70,7 @@ describe('a credential', () => {
     const client = await testClient(broker);
     const first = await ensureCredential(client, testGrant());
     prolong.yes = false;
-    const second = await ensureCredential(client, testGrant(), { fresh: true });
+    const second = await ensureCredential(client, testGrant(), { renewAfter: 0 });
     expect(issued).toHaveLength(2);
     expect(second.secret).not.toEqual(first.secret);
     expect(await ensureCredential(client, testGrant())).toEqual(second);
@@ -85,7 +85,7 @@ describe('a credential', () => {
     broker.routes.set(route, (asked) =>
       (asked.body as { renews?: string }).renews ? new Refused({ status: 410, code: 'ended' }) : issue(asked),
     );
-    await ensureCredential(client, testGrant(), { fresh: true });
+    await ensureCredential(client, testGrant(), { renewAfter: 0 });
     expect(issued).toEqual([{ renews: undefined }, { renews: undefined }]);
   });
 
@@ -139,7 +139,8 @@ describe('a credential', () => {
   test('is not kept at rest without a cache key', async () => {
     const { broker, issued } = await startIssuer();
     const client = await testClient(broker);
-    const bare = { ...client, device: { ...client.device, cacheKey: undefined } };
+    const held = await client.device();
+    const bare = { ...client, device: async () => ({ ...held, cacheKey: undefined }) };
     await ensureCredential(bare, testGrant());
     await ensureCredential(bare, testGrant());
     expect(issued).toHaveLength(2);

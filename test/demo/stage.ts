@@ -98,7 +98,13 @@ export async function until(what: string, isSo: () => boolean | Promise<boolean>
 function start(person: string, args: readonly string[]): ChildProcess {
   const { NODE_EXTRA_CA_CERTS: _unused, ...env } = process.env;
   return spawn(process.execPath, [ONCALL, ...args], {
-    env: { ...env, ONCALL_HOME: homeOf(person), ...(process.stdout.isTTY && { FORCE_COLOR: '1' }) },
+    // Nothing is left behind, not even for a minute.
+    env: {
+      ...env,
+      ONCALL_HOME: homeOf(person),
+      ONCALL_AGENT: 'off',
+      ...(process.stdout.isTTY && { FORCE_COLOR: '1' }),
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
 }

@@ -142,6 +142,8 @@ export function cleanEnvironment(home = tempDir()): Record<string, string> {
     ONCALL_HOME: join(home, 'oncall'),
     TERM: 'xterm-256color',
     LANG: 'C.UTF-8',
+    // Whoever tests the agent takes it away, and ends what was started (test/agent/agent-world.ts).
+    ONCALL_AGENT: 'off',
   };
 }
 

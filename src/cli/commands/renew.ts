@@ -38,7 +38,7 @@ export async function runRenew(context: Context, { targets, extend }: RenewOptio
   if (grants.length === 0)
     throw new AppError('not_found', 'you hold nothing to renew', { hint: 'oncall request TARGET' });
   const extended = extend ? await extendAll(context, grants) : { grants, failure: undefined };
-  const credentials = await ensureCredentials(client, extended.grants, { fresh: true });
+  const credentials = await ensureCredentials(client, extended.grants, { renewAfter: 0 });
   await writeResult(context.io, context.format, {
     command: 'renew',
     data: { grants: extended.grants, credentials: credentials.map(publicCredential) },

@@ -14,6 +14,7 @@ export function statusLines(status: Omit<StatusFile, 'schema'>, now: number): Li
     ...(unheard === null ? [] : [unheardLine(unheard, now)]),
     ...(grants.length === 0 ? [`${status.user} holds no access`] : grantLines(grants, now)),
     ...grants.flatMap((grant) => graceLines(grant, now)),
+    ...grants.flatMap((grant) => troubleLines(grant, now)),
     ...pending.flatMap((one) => pendingLines(one, now)),
     ...incidents.map(
       ({ id, priority, service, title }): Line => [
@@ -55,6 +56,31 @@ function graceLines({ target, graceEndsAt, graceCause }: StatusGrant, now: numbe
   const when = relativeTime(Date.parse(graceEndsAt), now);
   const cause = graceCause === null ? '' : `: ${graceCause}`;
   return [[{ text: 'ending', style: 'yellow' }, ` ${formatTarget(target)} ends ${when}${cause}`]];
+}
+
+/** What this device could not do for it by itself. */
+function troubleLines(
+  { target, renewal, extension, credentialExpiresAt, endsAt }: StatusGrant,
+  now: number,
+): Line[] {
+  const name = formatTarget(target);
+  const lines: Line[] = [];
+  if (renewal !== null) {
+    const left = credentialExpiresAt === null ? Number.NaN : Date.parse(credentialExpiresAt);
+    const until = left > now ? `; what is here ends ${relativeTime(left, now)}` : '';
+    const words = renewal.state === 'refused' ? 'not renewed' : 'not renewed yet';
+    lines.push([
+      { text: words, style: renewal.state === 'refused' ? 'red' : 'yellow' },
+      ` ${name}: ${renewal.because}${until}`,
+    ]);
+  }
+  if (extension !== null) {
+    const ends = relativeTime(Date.parse(endsAt), now);
+    const asked = `; approvers are asked, oncall cancel ${extension.requestId} takes that back`;
+    const more = extension.state === 'asked' ? asked : `; oncall request ${name} asks anew`;
+    lines.push([{ text: 'ends', style: 'yellow' }, ` ${name} ${ends}: ${extension.because}${more}`]);
+  }
+  return lines;
 }
 
 function pendingLines({ id, bundle, targets, expiresAt, waiting }: StatusPending, now: number): Line[] {
