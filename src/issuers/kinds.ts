@@ -3,6 +3,7 @@ import type { KeyObject } from 'node:crypto';
 import type { Issuer } from './issuer.ts';
 import { createPostgresIssuer } from './postgres.ts';
 import type { PostgresAccess } from './postgres-connection.ts';
+import { createRedisIssuer } from './redis.ts';
 import type { Revocations } from './revocations.ts';
 import { createSshIssuer, type SshCa } from './ssh.ts';
 import { createSshProbe } from './ssh-probe.ts';
@@ -31,6 +32,7 @@ export function createIssuers(options: IssuersOptions): {
   const now = options.now ?? Date.now;
   const issuers = [
     createPostgresIssuer({ ...options, now }),
+    createRedisIssuer({ ...options, now }),
     createSshIssuer({ ...options, now, probe: createSshProbe(), revocationWaitMs: REVOCATION_WAIT_MS }),
   ];
   return {

@@ -4,12 +4,11 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { PostgresSettings, Resource } from '../catalogue/types.ts';
-import { isAppError } from '../protocol/errors.ts';
 import { encodeBase32 } from '../protocol/ids.ts';
 import { isLoopback } from '../protocol/loopback.ts';
-import { escapeForTerminal } from '../protocol/names.ts';
 import { createScramVerifier } from '../protocol/scram.ts';
 import type { Requirement } from './issuer.ts';
+import { loginName } from './login-names.ts';
 import {
   type PostgresTargets,
   postgresSettings,
@@ -18,12 +17,10 @@ import {
 } from './postgres-connection.ts';
 import { fixes } from './postgres-guide.ts';
 import { countEphemeralRoles } from './postgres-login.ts';
-import { roleName } from './postgres-names.ts';
 import { loginText, membership, NARROW_VERSION } from './postgres-sql.ts';
 import { checkTemplates } from './postgres-templates.ts';
-import { fulfilled, missing } from './requirement.ts';
+import { checkClock, fulfilled, missing, reasonOf } from './requirement.ts';
 
-const MAX_CLOCK_MS = 5_000;
 const PROBE_SECONDS = 60;
 
 /** Never throws for what the target says: that is a requirement that is missing. */
@@ -38,7 +35,7 @@ export async function checkPostgres(
     const found = await targets.use(resource, { signal }, async (session) => [
       reachable(settings),
       await checkTls(session, settings),
-      checkClock(session, now()),
+      checkClock(session.targetNowMs, now()),
       checkVersion(session),
       await checkPasswords(session),
       ...(await checkBroker(session, settings)),
@@ -65,13 +62,6 @@ async function checkTls(session: TargetSession, { sslMode, host }: PostgresSetti
   if (row?.ssl) return fulfilled('tls', `${row.version}, ${verified}`);
   if (isLoopback(host)) return fulfilled('tls', 'none, on loopback');
   return missing('tls', 'the connection is not encrypted', 'sslMode: verify-full   # in the catalogue');
-}
-
-function checkClock(session: TargetSession, nowMs: number): Requirement {
-  const apart = Math.abs(session.targetNowMs - nowMs);
-  const detail = `${(apart / 1000).toFixed(1)} s apart`;
-  if (apart <= MAX_CLOCK_MS) return fulfilled('clock', detail);
-  return missing('clock', detail, 'timedatectl set-ntp true   # on both hosts');
 }
 
 function checkVersion({ version }: TargetSession): Requirement {
@@ -157,7 +147,7 @@ async function checkDryRun(
   now: () => number,
 ): Promise<Requirement> {
   const settings = postgresSettings(resource);
-  const name = roleName('probe', encodeBase32(randomBytes(12)).slice(0, 19));
+  const name = loginName('probe', encodeBase32(randomBytes(12)).slice(0, 19));
   const expiresAtMs = now() + PROBE_SECONDS * 1000;
   const quarantine = settings.quarantineRole;
   const verifier = createScramVerifier(randomBytes(24).toString('base64url'));
@@ -186,12 +176,4 @@ async function checkDryRun(
     const fix = `oncall broker target ${resource.id}   # run its SQL again`;
     return missing('dry run', reasonOf(error), fix);
   }
-}
-
-/** Read by the broker's own admin at the broker's host, so the target's words are shown. */
-function reasonOf(error: unknown): string {
-  const cause = isAppError(error) ? error.cause : error;
-  const words = cause instanceof Error ? cause.message : String(cause ?? '');
-  const message = isAppError(error) ? error.message : '';
-  return escapeForTerminal([message, words].filter((part) => part !== '').join(': ')).slice(0, 300);
 }

@@ -6,6 +6,7 @@
 import type { Resource } from '../catalogue/types.ts';
 import { AppError } from '../protocol/errors.ts';
 import type { EndInput, EndReport } from './issuer.ts';
+import { requireLoginName } from './login-names.ts';
 import {
   type PostgresTargets,
   postgresSettings,
@@ -14,7 +15,6 @@ import {
   type TargetSession,
 } from './postgres-connection.ts';
 import { emptyDatabase } from './postgres-leftovers.ts';
-import { requireRoleName } from './postgres-names.ts';
 import { membership } from './postgres-sql.ts';
 
 const UNDEFINED_OBJECT = '42704';
@@ -26,7 +26,7 @@ const MAX_LEFTOVERS = 200;
 export async function endLogin(targets: PostgresTargets, input: EndInput): Promise<EndReport> {
   const { resource } = input.subject;
   const { signal } = input;
-  const name = requireRoleName(input.handle);
+  const name = requireLoginName(input.handle);
   const begun = await targets.use(resource, { signal }, (session) => closeLogin(session, resource, name));
   if (!begun) return { sessionsEnded: 0, leftovers: [] };
   const leftovers: string[] = [];

@@ -1,8 +1,8 @@
 /** What the server says about ephemeral roles. */
 import type { Resource } from '../catalogue/types.ts';
 import { AppError } from '../protocol/errors.ts';
+import { goneError, HANDLE_PATTERN } from './login-names.ts';
 import { postgresSettings, type TargetSession } from './postgres-connection.ts';
-import { HANDLE_PATTERN } from './postgres-names.ts';
 
 /** `closed`: its end has begun. */
 export async function readLogin(session: TargetSession, name: string): Promise<'open' | 'closed' | 'absent'> {
@@ -33,8 +33,4 @@ export async function countEphemeralRoles(session: TargetSession): Promise<numbe
     [HANDLE_PATTERN],
   );
   return row?.count ?? 0;
-}
-
-export function goneError(name: string, cause?: unknown): AppError {
-  return new AppError('ended', `the target no longer has the login ${name}`, { cause });
 }

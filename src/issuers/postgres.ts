@@ -5,7 +5,9 @@
 import type { PostgresSettings } from '../catalogue/types.ts';
 import { AppError } from '../protocol/errors.ts';
 import { isScramVerifier } from '../protocol/scram.ts';
+import { countDown } from './count-down.ts';
 import type { EndInput, Issued, IssueInput, Issuer, Proof, RenewInput } from './issuer.ts';
+import { chooseLoginName, describeLogin, goneError, requireLoginName } from './login-names.ts';
 import { checkPostgres } from './postgres-check.ts';
 import {
   createPostgresTargets,
@@ -15,8 +17,7 @@ import {
 } from './postgres-connection.ts';
 import { endLogin } from './postgres-end.ts';
 import { postgresGuide } from './postgres-guide.ts';
-import { goneError, mayMake, readLogin } from './postgres-login.ts';
-import { chooseRoleName, describeLogin, requireRoleName } from './postgres-names.ts';
+import { mayMake, readLogin } from './postgres-login.ts';
 import { loginText, prolongText } from './postgres-sql.ts';
 import { surveyRoles } from './postgres-survey.ts';
 
@@ -45,7 +46,7 @@ export function createPostgresIssuer(options: PostgresIssuerOptions): Issuer {
     }
     const role = settings.roles.get(subject.role);
     if (!role) throw new AppError('target_refused', `${subject.resource.id} has no role ${subject.role}`);
-    const name = requireRoleName(handle);
+    const name = requireLoginName(handle);
     const publicPart = await publicPartOf(settings, name);
     await targets.use(subject.resource, { signal }, async (session) => {
       const exists = await mayMake(session, name, subject.resource);
@@ -72,7 +73,7 @@ export function createPostgresIssuer(options: PostgresIssuerOptions): Issuer {
   async function renew(input: RenewInput): Promise<Issued> {
     const { subject, handle, expiresAtMs, signal } = input;
     const remainingMs = countDown(input);
-    const name = requireRoleName(handle);
+    const name = requireLoginName(handle);
     const publicPart = await publicPartOf(postgresSettings(subject.resource), name);
     await targets.use(subject.resource, { signal }, async (session) => {
       if ((await readLogin(session, name)) !== 'open') throw goneError(name);
@@ -86,7 +87,7 @@ export function createPostgresIssuer(options: PostgresIssuerOptions): Issuer {
   }
 
   async function prove({ subject, handle, nowMs, signal }: EndInput): Promise<Proof> {
-    const name = requireRoleName(handle);
+    const name = requireLoginName(handle);
     const method = 'pg_roles and pg_stat_activity, read back';
     return targets.use(subject.resource, { signal }, async (session) => {
       const login = await readLogin(session, name);
@@ -110,7 +111,7 @@ export function createPostgresIssuer(options: PostgresIssuerOptions): Issuer {
     kind: 'postgres',
     expiry: 'target',
     renewal: 'prolong',
-    chooseHandle: chooseRoleName,
+    chooseHandle: chooseLoginName,
     issue,
     renew,
     end: (input) => endLogin(targets, input),
@@ -120,14 +121,4 @@ export function createPostgresIssuer(options: PostgresIssuerOptions): Issuer {
     check: (resource, signal) => checkPostgres(targets, resource, signal, options.now),
     close: () => targets.close(),
   };
-}
-
-/**
- * How long what is sent may still take effect. Counted, not read off a clock: the store's clock, which set the deadline,
- * the broker's and the target's may differ. Asked after the target's clock was read, a pause of this process in between
- * makes the deadline earlier, never later.
- */
-function countDown({ deadlineMs, nowMs }: IssueInput | RenewInput): () => number {
-  const startedAt = performance.now();
-  return () => deadlineMs - nowMs - (performance.now() - startedAt);
 }

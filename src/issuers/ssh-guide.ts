@@ -5,6 +5,7 @@
 import { createPublicKey } from 'node:crypto';
 import type { Resource, SshSettings } from '../catalogue/types.ts';
 import { formatSshPublicKey } from '../protocol/ssh-wire.ts';
+import { writeFile } from './guide-text.ts';
 import type { TargetGuide } from './issuer.ts';
 import type { SshIssuerOptions } from './ssh.ts';
 import { principalOf, sshSettings } from './ssh-hosts.ts';
@@ -80,8 +81,4 @@ function principalLines(resource: string, { roles }: SshSettings): string[] {
     const file = `${PRINCIPALS_FOLDER}/${login}`;
     return `grep -qsx '${principal}' ${file} || echo '${principal}' >> ${file}`;
   });
-}
-
-function writeFile(path: string, content: string): string {
-  return `cat > ${path} <<'ONCALL'\n${content}ONCALL`;
 }

@@ -46,6 +46,18 @@ resources:
       - { name: db-host-1, host: 10.0.0.5, hostKeys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK4hODvxhIL3kuR7p1yt9ZwvpPEtRAxxrWJtVe0y6eo4 root@db"] }
     roles:
       operator: { login: ops, sourceAddress: 10.0.0.0/8 }
+
+  cache:
+    type: redis
+    service: orders
+    environment: production
+    sensitivity: medium
+    connection: { host: cache.example.com, port: 6380, ca: redis-ca.pem }
+    broker: { user: oncall_broker, password: { env: CACHE_PASSWORD } }
+    roles:
+      read: { rules: ["+@read", "-keys", "~orders:*", "&news"] }
+      write: { rules: ["+@all", "-@admin", "-@dangerous", "~*"], description: All keys }
+
 approvals:
   leads: { approvers: [carla, group:dba], expires: 30m }
   urgent:

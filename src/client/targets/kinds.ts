@@ -2,16 +2,18 @@
 import type { TargetKind } from '../../protocol/target-kinds.ts';
 import type { ClientTarget } from './client-target.ts';
 import { POSTGRES } from './postgres.ts';
+import { REDIS } from './redis.ts';
 import { SSH } from './ssh.ts';
 
 /** What logs in, besides the public part. */
 export type CredentialSecret =
   | { readonly kind: 'postgres'; readonly password: string }
   /** `privateKey` in OpenSSH's own form, `publicKey` as a line. */
-  | { readonly kind: 'ssh'; readonly privateKey: string; readonly publicKey: string };
+  | { readonly kind: 'ssh'; readonly privateKey: string; readonly publicKey: string }
+  | { readonly kind: 'redis'; readonly password: string };
 
 type Targets = { readonly [K in TargetKind]: ClientTarget<K> };
-const TARGETS: Targets = { postgres: POSTGRES, ssh: SSH };
+const TARGETS: Targets = { postgres: POSTGRES, ssh: SSH, redis: REDIS };
 
 export function clientTarget(kind: TargetKind): ClientTarget<TargetKind> {
   // Each takes parts and secrets of its own kind alone, and its kind is what it is found by.

@@ -5,7 +5,7 @@ import { isName } from '../../protocol/names.ts';
 import type { ClientPaths } from '../paths.ts';
 import { grantFolder, joinedFile } from '../session-paths.ts';
 import type { ClientTarget, Held, KnownTarget, Material, PartOf, SecretOf } from './client-target.ts';
-import { plain, unsafeValue } from './config-text.ts';
+import { plain, plainHost, unsafeValue } from './config-text.ts';
 
 type Part = PartOf<'ssh'>;
 
@@ -72,11 +72,9 @@ function materialOf(secret: SecretOf<'ssh'>): Material<'ssh'> {
 
 /** ssh_config(5). Nothing of the person's own configuration or agent mixes in; an unknown host key ends the connection. */
 function hostBlock(host: Part['hosts'][number], { login }: Part, folder: string): string {
-  if (!isName(host.name) || !/^[A-Za-z0-9:][A-Za-z0-9._:-]{0,254}$/.test(host.host) || !isName(login)) {
-    throw unsafeValue();
-  }
+  if (!isName(host.name) || !isName(login)) throw unsafeValue();
   return `Host ${host.name}
-  HostName ${host.host}
+  HostName ${plainHost(host.host)}
   Port ${host.port}
   User ${login}
   IdentityFile ${sshPath(join(folder, 'key'))}
