@@ -47,6 +47,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   kysely: /^store\//,
   libsql: /^store\//,
   pg: /^(store\/|issuers\/postgres[^/]*\.ts$)/,
+  mysql2: /^issuers\/mariadb[^/]*\.ts$/,
   '@redis/client': /^issuers\/redis[^/]*\.ts$/,
   '@cedar-policy/cedar-wasm': /^policy\//,
   fastify: /^broker\//,

@@ -1,6 +1,7 @@
 /**
  * What ssh, psql and other tools read, under the run folder: secret, wiped at the end. Each grant has a folder of its own,
- * complete in itself; beside them lie joined files over all grants, newest first because ssh and libpq take the first match.
+ * complete in itself; beside them lie joined files over all grants, the newest where their tools look first: ssh and
+ * libpq take the first match, MariaDB's programs the last.
  * They are rebuilt from the folders, so a wipe needs no key.
  */
 import { join } from 'node:path';
@@ -82,9 +83,13 @@ function ofOneKind(credential: HeldCredential): Held<TargetKind> {
 
 /** Rebuilds the joined files; one that would be empty is removed. */
 async function rejoin(paths: ClientPaths): Promise<void> {
-  const newestFirst = listSessionGrants(paths).reverse();
-  const joined = fromAllKinds((target) => target.joined).map((name) => {
-    const parts = newestFirst.map((id) => readSafeFile(join(grantFolder(paths, id), name), { secret: true }));
+  const oldestFirst = listSessionGrants(paths);
+  const newestFirst = oldestFirst.toReversed();
+  const all = fromAllKinds(({ joined, lastCounts = false }) => joined.map((name) => ({ name, lastCounts })));
+  const joined = all.map(({ name, lastCounts }) => {
+    const parts = (lastCounts ? oldestFirst : newestFirst).map((id) =>
+      readSafeFile(join(grantFolder(paths, id), name), { secret: true }),
+    );
     return {
       path: joinedFile(paths, name),
       data: parts.map((part) => part?.toString('utf8') ?? '').join(''),

@@ -47,6 +47,18 @@ resources:
     roles:
       operator: { login: ops, sourceAddress: 10.0.0.0/8 }
 
+  shop-db:
+    type: mariadb
+    service: orders
+    environment: production
+    sensitivity: high
+    connection: { host: shop.example.com, port: 3307, database: shop, ca: shop-ca.pem }
+    broker: { user: oncall_broker, password: { file: secrets/shop-db } }
+    maxAccounts: 40
+    roles:
+      read: { grant: shop_readers }
+      write: { grant: shop_writers, description: All tables }
+
   cache:
     type: redis
     service: orders

@@ -57,6 +57,8 @@ export interface ClientTarget<K extends TargetKind> {
   files(credential: Held<K>, folder: string): Readonly<Record<string, string>>;
   /** Those of the files that are also joined over all grants, newest first, in the run folder itself. */
   readonly joined: readonly string[];
+  /** Of the joined files: where a thing stands twice their tool takes the last, not the first. */
+  readonly lastCounts?: boolean;
   /** What the tool itself calls what this opens, where that is not the resource's name. */
   toolNames?(part: PartOf<K>): readonly string[];
   /**
