@@ -111,7 +111,7 @@ async function checkRoles(session: MariadbSession, settings: MariadbSettings): P
 
 async function checkRole(session: MariadbSession, role: string): Promise<Requirement> {
   const name = `role ${role}`;
-  const row = await session.call('look_at_role', role);
+  const [row] = await session.call('look_at_role', role);
   if (!row?.present)
     return missing(name, 'does not exist', `${fixes.missingRole(role)} ${fixes.roleGrant(role)}`);
   if (!row.grantable) return missing(name, 'cannot be granted by the procedures', fixes.roleGrant(role));
@@ -159,10 +159,11 @@ async function checkDryRun(
   try {
     const state = await targets.use(resource, signal, async (session) => {
       const until = session.targetNowMs + PROBE_MS;
-      await session.call('make_login', name, verifier, role, 'oncall check', until, until, true);
-      const made = await session.call('look', name);
+      await session.call('make_login', name, verifier, role, 'oncall check', 'check', until, until, true);
+      const [made] = await session.call('look', name);
       await session.call('end_login', name);
-      return `${made?.state}, ${(await session.call('look', name))?.state}`;
+      const [dropped] = await session.call('look', name);
+      return `${made?.state}, ${dropped?.state}`;
     });
     if (state === 'open, absent') return fulfilled(requirement, 'an account was made and dropped');
     return missing(requirement, `the account was ${state}`, `oncall broker target ${resource.id}`);

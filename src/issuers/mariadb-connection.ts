@@ -23,8 +23,8 @@ export interface MariadbSession {
   /** The target's clock, milliseconds since 1970, as read at the start of the session. */
   targetNowMs: number;
   status: TargetStatus;
-  /** Calls a procedure of the guide; gives the first row of its first result, or undefined where it has none. */
-  call(procedure: string, ...values: readonly Value[]): Promise<Row | undefined>;
+  /** Calls a procedure of the guide; gives the rows of its first result, or none. */
+  call(procedure: string, ...values: readonly Value[]): Promise<readonly Row[]>;
   /** The first row of a query without parameters. */
   read(text: string): Promise<Row | undefined>;
 }
@@ -55,9 +55,9 @@ export function createMariadbTargets(access: MariadbAccess): MariadbTargets {
         return await withConnection(access, settings, signal, async (query) => {
           const call: MariadbSession['call'] = async (procedure, ...values) => {
             const marks = values.map(() => '?').join(', ');
-            return firstRow(await query(`CALL ${SCHEMA}.${procedure}(${marks})`, values));
+            return firstResult(await query(`CALL ${SCHEMA}.${procedure}(${marks})`, values));
           };
-          const row = await call('status');
+          const [row] = await call('status');
           if (row === undefined)
             throw new AppError('target_refused', `${resource.id} does not say its status`);
           return work({
@@ -69,7 +69,7 @@ export function createMariadbTargets(access: MariadbAccess): MariadbTargets {
               eventAge: row.event_age === null ? undefined : Number(row.event_age),
             },
             call,
-            read: async (text) => firstRow(await query(text, [])),
+            read: async (text) => firstResult(await query(text, []))[0],
           });
         });
       } catch (error) {
@@ -152,9 +152,9 @@ async function withConnection<T>(
 }
 
 /** A CALL gives a list of results, each a list of rows, and a header at the end; a query gives its rows. */
-function firstRow(result: unknown): Row | undefined {
-  const [first] = Array.isArray(result) ? result : [];
-  return (Array.isArray(first) ? first[0] : first) as Row | undefined;
+function firstResult(result: unknown): readonly Row[] {
+  const list: readonly unknown[] = Array.isArray(result) ? result : [];
+  return (Array.isArray(list[0]) ? list[0] : list) as readonly Row[];
 }
 
 async function tlsOptions(

@@ -63,7 +63,8 @@ END`,
   ],
   [
     `PROCEDURE make_login(n ${NAME}, verifier VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin, granted ${NAME},
-    about VARCHAR(500) CHARACTER SET utf8mb4, until_ms BIGINT, deadline_ms BIGINT, needs_tls BOOLEAN)`,
+    about VARCHAR(500) CHARACTER SET utf8mb4, made_by VARCHAR(255) CHARACTER SET utf8mb4, until_ms BIGINT, deadline_ms BIGINT,
+    needs_tls BOOLEAN)`,
     `BEGIN
   DECLARE account VARCHAR(100) CHARACTER SET ascii DEFAULT CONCAT('\`', n, '\`@\`%\`');
   CALL require_name(n);
@@ -76,8 +77,8 @@ END`,
     SIGNAL SQLSTATE '${GONE}' SET MESSAGE_TEXT = 'oncall: its end has begun';
   END IF;
   IF clock_ms() >= deadline_ms THEN SIGNAL SQLSTATE '${LATE}' SET MESSAGE_TEXT = 'oncall: too late'; END IF;
-  INSERT INTO logins (name, until_ms, about, closing) VALUES (n, until_ms, about, 0)
-    ON DUPLICATE KEY UPDATE until_ms = VALUES(until_ms), about = VALUES(about);
+  INSERT INTO logins (name, until_ms, about, made_by, closing) VALUES (n, until_ms, about, made_by, 0)
+    ON DUPLICATE KEY UPDATE until_ms = VALUES(until_ms), about = VALUES(about), made_by = VALUES(made_by);
   EXECUTE IMMEDIATE CONCAT('CREATE OR REPLACE USER ', account, ' IDENTIFIED VIA ed25519 USING ''', verifier, '''',
     IF(needs_tls, ' REQUIRE SSL', ''), ' WITH MAX_USER_CONNECTIONS ${CONNECTION_LIMIT} ACCOUNT LOCK');
   EXECUTE IMMEDIATE CONCAT('GRANT \`', granted, '\` TO ', account);
@@ -172,6 +173,13 @@ END`,
   CALL require_name(n);
   SELECT state_of(n) AS state, sessions_of(n) AS sessions;
 END`,
+  ],
+  [
+    'PROCEDURE survey(by_whom VARCHAR(255) CHARACTER SET utf8mb4, most INT)',
+    `SELECT User AS name, until_ms, made_by, about
+    FROM mysql.global_priv LEFT JOIN logins ON name = User
+    WHERE Host = '%' AND User REGEXP '${HANDLE_PATTERN}' AND (made_by IS NULL OR made_by = by_whom COLLATE utf8mb4_bin)
+    ORDER BY User LIMIT most`,
   ],
   [
     'PROCEDURE reap()',

@@ -18,11 +18,14 @@ import {
 } from './mariadb-connection.ts';
 import { mariadbGuide } from './mariadb-guide.ts';
 import { GONE } from './mariadb-procedures.ts';
+import { surveyAccounts } from './mariadb-survey.ts';
 
 /** What an audit entry can hold. */
 const MAX_LEFTOVERS = 200;
 
 export interface MariadbIssuerOptions extends MariadbAccess {
+  /** The broker's name at its targets, without spaces and commas: tells its accounts from those of others. */
+  installation: string;
   /** For `check`, which compares it with the target's clock. Milliseconds since 1970. */
   now: () => number;
 }
@@ -56,7 +59,8 @@ export function createMariadbIssuer(options: MariadbIssuerOptions): Issuer {
           name,
           verifier,
           role.grant,
-          describeLogin(subject),
+          describeLogin(subject, options.installation),
+          options.installation,
           until,
           deadline,
           needsTls,
@@ -81,7 +85,7 @@ export function createMariadbIssuer(options: MariadbIssuerOptions): Issuer {
 
   async function end({ subject, handle, signal }: EndInput): Promise<EndReport> {
     const name = requireLoginName(handle);
-    const row = await targets.use(subject.resource, signal, (session) => session.call('end_login', name));
+    const [row] = await targets.use(subject.resource, signal, (session) => session.call('end_login', name));
     const found = JSON.parse(String(row?.found ?? '[]')) as string[];
     return { sessionsEnded: Number(row?.cut ?? 0), leftovers: shorten(found) };
   }
@@ -89,7 +93,7 @@ export function createMariadbIssuer(options: MariadbIssuerOptions): Issuer {
   async function prove({ subject, handle, nowMs, signal }: EndInput): Promise<Proof> {
     const name = requireLoginName(handle);
     const method = 'mysql.global_priv and the process list, read back';
-    const row = await targets.use(subject.resource, signal, (session) => session.call('look', name));
+    const [row] = await targets.use(subject.resource, signal, (session) => session.call('look', name));
     if (row?.state !== 'absent') {
       return { state: 'unproven', method, reason: `the account exists (${row?.state})` };
     }
@@ -115,6 +119,7 @@ export function createMariadbIssuer(options: MariadbIssuerOptions): Issuer {
     renew,
     end,
     prove,
+    survey: (resource, signal) => surveyAccounts(targets, resource, options.installation, signal),
     guide: mariadbGuide,
     check: (resource, signal) => checkMariadb(targets, resource, signal, options.now),
     async close() {},
@@ -128,7 +133,8 @@ async function requireRoom(
   name: string,
 ): Promise<void> {
   if (status.accounts < mariadbSettings(resource).maxAccounts) return;
-  if ((await call('look', name))?.state !== 'absent') return;
+  const [row] = await call('look', name);
+  if (row?.state !== 'absent') return;
   throw new AppError('target_refused', `${resource.id} has ${status.accounts} ephemeral accounts already`, {
     hint: `accounts named oncall_… pile up when ending fails: oncall broker target ${resource.id} --check`,
   });

@@ -5,8 +5,8 @@
 import type { Resource } from '../catalogue/types.ts';
 import { escapeForTerminal } from '../protocol/names.ts';
 import { type Found, SURVEY_LIMIT, type Survey } from './issuer.ts';
-import type { PostgresTargets } from './postgres-connection.ts';
 import { HANDLE_PATTERN, INSTALLATION_PATTERN } from './login-names.ts';
+import type { PostgresTargets } from './postgres-connection.ts';
 
 const NOTE_LENGTH = 500;
 

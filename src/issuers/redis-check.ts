@@ -120,7 +120,7 @@ async function checkRole(
   const requirement = `role ${role}`;
   const probe = loginName('probe', encodeBase32(randomBytes(12)).slice(0, 19));
   const verifier = createHash('sha256').update(randomBytes(24)).digest('hex');
-  const date = dateWord(session.targetNowMs + PROBE_MS, { grantId: 'check', incident: undefined });
+  const date = dateWord(session.targetNowMs + PROBE_MS, { grantId: 'check', incident: undefined }, 'check');
   try {
     await makeLogin(session, probe, loginWords(verifier, rules, date), () => PROBE_MS);
     const allowed: string[] = [];

@@ -18,7 +18,7 @@ import {
 } from './redis-reaper.ts';
 
 const BROKER_RIGHTS = [
-  ...['acl|setuser', 'acl|deluser', 'acl|getuser', 'acl|users', 'acl|save', 'acl|dryrun'],
+  ...['acl|setuser', 'acl|deluser', 'acl|getuser', 'acl|users', 'acl|list', 'acl|save', 'acl|dryrun'],
   ...['client|kill', 'client|list', 'time', 'watch', 'multi', 'exec', 'set', 'get', 'del'],
 ];
 const REAPER_RIGHTS = ['acl|list', 'acl|deluser', 'acl|save', 'time', 'set'];

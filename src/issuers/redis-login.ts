@@ -18,6 +18,8 @@ export const KEY_PREFIX = 'oncall:';
 const TOUCHED_MS = '60000';
 const NO_WRITES = ['OOM', 'MISCONF', 'READONLY', 'NOREPLICAS'];
 const ROUNDS = 4;
+/** Characters, before they are encoded. */
+const MAX_WORD = 200;
 
 /** Words of `ACL SETUSER` after the name. The rules are the catalogue's, checked word by word when it was read. */
 export function loginWords(verifier: string, rules: readonly string[], date: string): string[] {
@@ -26,14 +28,16 @@ export function loginWords(verifier: string, rules: readonly string[], date: str
 
 /**
  * A selector without any command: it gives no right, and is the one place at a user for words of ours. The reaper at the
- * target reads the date; the grant and the incident are for people. Anything but letters, digits, `_`, `.` and `-` is percent-encoded.
+ * target reads the date, a survey the installation; the grant and the incident are for people. Anything but letters, digits, `_`, `.` and `-` is percent-encoded.
  */
 export function dateWord(
   untilMs: number,
   { grantId, incident }: Pick<CredentialSubject, 'grantId' | 'incident'>,
+  installation: string,
 ): string {
-  const told = [grantId, incident ?? '-'].map(encodeWord);
-  return `(~${KEY_PREFIX}until=${Math.ceil(untilMs)}:grant=${told[0]}:incident=${told[1]})`;
+  const told = { broker: installation, grant: grantId, incident: incident ?? '-' };
+  const words = Object.entries(told).map(([name, value]) => `:${name}=${encodeWord(value)}`);
+  return `(~${KEY_PREFIX}until=${Math.ceil(untilMs)}${words.join('')})`;
 }
 
 /** Makes the user, or makes it anew. Throws AppError `target_unreachable` once `remainingMs` has run out. */
@@ -171,7 +175,6 @@ function takesNoWrites(error: unknown): boolean {
 }
 
 function encodeWord(text: string): string {
-  return encodeURIComponent(text.toWellFormed())
-    .replace(/[!'()*~]/g, (char) => `%${char.charCodeAt(0).toString(16)}`)
-    .slice(0, 300);
+  const words = text.toWellFormed().slice(0, MAX_WORD).toWellFormed();
+  return encodeURIComponent(words).replace(/[!'()*~]/g, (char) => `%${char.charCodeAt(0).toString(16)}`);
 }

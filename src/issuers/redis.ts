@@ -24,10 +24,13 @@ import {
   prolongLogin,
   requireRoom,
 } from './redis-login.ts';
+import { surveyUsers } from './redis-survey.ts';
 
 const VERIFIER = /^[0-9a-f]{64}$/;
 
 export interface RedisIssuerOptions extends RedisAccess {
+  /** The broker's name at its targets: tells its users from those of others. */
+  installation: string;
   /** For `check`, which compares it with the target's clock. Milliseconds since 1970. */
   now: () => number;
 }
@@ -48,7 +51,7 @@ export function createRedisIssuer(options: RedisIssuerOptions): Issuer {
     const publicPart = await publicPartOf(subject.resource, name);
     await targets.use(subject.resource, signal, async (session) => {
       await requireRoom(session, subject, name);
-      const words = loginWords(material.verifier, role.rules, dateOf(session, input));
+      const words = loginWords(material.verifier, role.rules, dateOf(session, input, options.installation));
       await makeLogin(session, name, words, remainingMs);
     });
     return { publicPart, expiresAtMs };
@@ -60,7 +63,7 @@ export function createRedisIssuer(options: RedisIssuerOptions): Issuer {
     const name = requireLoginName(handle);
     const publicPart = await publicPartOf(subject.resource, name);
     await targets.use(subject.resource, signal, (session) =>
-      prolongLogin(session, name, dateOf(session, input), remainingMs),
+      prolongLogin(session, name, dateOf(session, input, options.installation), remainingMs),
     );
     return { publicPart, expiresAtMs };
   }
@@ -101,6 +104,7 @@ export function createRedisIssuer(options: RedisIssuerOptions): Issuer {
       return { sessionsEnded, leftovers: [] };
     },
     prove,
+    survey: (resource, signal) => surveyUsers(targets, resource, options.installation, signal),
     guide: redisGuide,
     check: (resource, signal) => checkRedis(targets, resource, signal, options.now),
     async close() {},
@@ -111,6 +115,7 @@ export function createRedisIssuer(options: RedisIssuerOptions): Issuer {
 function dateOf(
   { targetNowMs }: RedisSession,
   { subject, expiresAtMs, nowMs }: IssueInput | RenewInput,
+  installation: string,
 ): string {
-  return dateWord(targetNowMs + expiresAtMs - nowMs, subject);
+  return dateWord(targetNowMs + expiresAtMs - nowMs, subject, installation);
 }

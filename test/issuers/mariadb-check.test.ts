@@ -110,6 +110,7 @@ describe.skipIf(!part('mariadb'))('the check of a mariadb target', () => {
       { caFile: 'other' },
     ]) {
       const other = createMariadbIssuer({
+        installation: 'other/oncall+00000000',
         resolveSecret: async () => BROKER_PASSWORD,
         readCa: async () => (change.caFile ? '' : readFileSync(settings.caFile!, 'utf8')),
         now: Date.now,

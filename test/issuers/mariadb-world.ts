@@ -46,13 +46,20 @@ export async function startMariadbWorld(
     ...change,
   };
   const resource = resourceWith(settings);
+  const name = randomBytes(4).toString('hex');
   const clock = { skewMs: 0 };
-  const issuer = createMariadbIssuer({
-    resolveSecret: async () => BROKER_PASSWORD,
-    readCa: (file) => readFile(file, 'utf8'),
-    now: () => Date.now() + clock.skewMs,
-  });
-  atEnd(() => issuer.close());
+  const createIssuer = (installation: string) => {
+    const made = createMariadbIssuer({
+      installation,
+      resolveSecret: async () => BROKER_PASSWORD,
+      readCa: (file) => readFile(file, 'utf8'),
+      now: () => Date.now() + clock.skewMs,
+    });
+    atEnd(() => made.close());
+    return made;
+  };
+  const issuer = createIssuer(`${name}/oncall+00000000`);
+  const neighbour = createIssuer(`${name}/oncall+00000001`);
   await bringIn(
     server,
     issuer.guide(resource).steps.map(({ text }) => text),
@@ -80,7 +87,7 @@ export async function startMariadbWorld(
     return session;
   }
 
-  return { issuer, resource, role: 'read', createDevice, server, settings, open, clock };
+  return { issuer, neighbour, resource, role: 'read', createDevice, server, settings, open, clock };
 }
 
 function loginOf({ publicPart }: Issued, password: string): { user: string; password: string } {

@@ -53,13 +53,20 @@ export async function startRedisWorld(
     ...change,
   };
   const resource = resourceWith(settings);
+  const name = randomBytes(4).toString('hex');
   const clock = { skewMs: 0 };
-  const issuer = createRedisIssuer({
-    resolveSecret: async () => BROKER_PASSWORD,
-    readCa: (file) => readFile(file, 'utf8'),
-    now: () => Date.now() + clock.skewMs,
-  });
-  atEnd(() => issuer.close());
+  const createIssuer = (installation: string) => {
+    const made = createRedisIssuer({
+      installation,
+      resolveSecret: async () => BROKER_PASSWORD,
+      readCa: (file) => readFile(file, 'utf8'),
+      now: () => Date.now() + clock.skewMs,
+    });
+    atEnd(() => made.close());
+    return made;
+  };
+  const issuer = createIssuer(`${name}/oncall+00000000`);
+  const neighbour = createIssuer(`${name}/oncall+00000001`);
   const host = await bringIn(
     redis,
     issuer.guide(resource).steps.map(({ text }) => text),
@@ -74,7 +81,7 @@ export async function startRedisWorld(
     };
   }
 
-  return { issuer, resource, role: 'read', createDevice, redis, settings, clock, ...host };
+  return { issuer, neighbour, resource, role: 'read', createDevice, redis, settings, clock, ...host };
 }
 
 async function pings(redis: TestRedis, { publicPart }: Issued, password: string): Promise<boolean> {
@@ -84,7 +91,7 @@ async function pings(redis: TestRedis, { publicPart }: Issued, password: string)
 }
 
 /** Follows the guide. Of the host only the paths are moved, into a folder of the test's own. */
-export async function bringIn(redis: TestRedis, steps: readonly string[]) {
+export async function bringIn(redis: TestRedis, steps: readonly string[], id = 'db-replica') {
   const [users = '', , reaper = ''] = steps;
   const secrets = (text: string) =>
     text.replaceAll('CHANGE-ME-TOO', REAPER_PASSWORD).replaceAll('CHANGE-ME', BROKER_PASSWORD);
@@ -100,9 +107,9 @@ export async function bringIn(redis: TestRedis, steps: readonly string[]) {
   // This machine's own systemd is not ours to start.
   const lines = moved.split('\n').filter((line) => !line.startsWith('systemctl '));
   execFileSync('sh', ['-eu'], { input: lines.join('\n') });
-  copyFileSync(redis.caFile, join(root, '/etc/oncall/redis-db-replica-ca.pem'));
+  copyFileSync(redis.caFile, join(root, `/etc/oncall/redis-${id}-ca.pem`));
   const reap = async () => {
-    const script = startProcess(join(root, '/usr/local/sbin/oncall-redis-db-replica'), [], { input: '' });
+    const script = startProcess(join(root, `/usr/local/sbin/oncall-redis-${id}`), [], { input: '' });
     const { code } = await script.ended;
     return { code, stderr: script.stderr() };
   };

@@ -62,7 +62,7 @@ export const MARIADB: ClientTarget<'mariadb'> = {
   secretEnvironment: ({ password }) => ({ MYSQL_PWD: password }),
   formats: { mycnf: 'my.cnf' },
   usualFormat: 'env',
-  tool: () => 'mariadb',
+  tool: () => ['mariadb'],
 };
 
 function homeOf(paths: ClientPaths, credentials: readonly Credential[]): string {

@@ -52,7 +52,7 @@ export const REDIS: ClientTarget<'redis'> = {
   secretEnvironment: () => ({}),
   formats: {},
   usualFormat: 'env',
-  tool: () => 'redis-cli',
+  tool: () => ['redis-cli'],
 };
 
 function variables(paths: ClientPaths, credential: Credential, prefix: string): Record<string, string> {
