@@ -1,6 +1,6 @@
 // MariaDB and Redis as an engineer meets them: brought in by what the broker prints, opened by one request, used through the
 // real clients, released, and refused from then on. The tests are one story, in order.
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { GrantView } from '../../src/protocol/messages.ts';
@@ -8,7 +8,7 @@ import { BROKER_PASSWORD, bringIn as bringMariadbIn } from '../issuers/mariadb-w
 import { bringIn as bringRedisIn } from '../issuers/redis-world.ts';
 import { startMariadb, type TestMariadb } from '../support/mariadb-server.ts';
 import { part } from '../support/parts.ts';
-import { startCli } from '../support/process.ts';
+import { ONCALL, startCli, startProcess } from '../support/process.ts';
 import { startRedis, type TestRedis } from '../support/redis-server.ts';
 import { tempDir } from '../support/temp.ts';
 import { createWorld, errorOf, type Json, PEOPLE, succeeded, type World } from './world.ts';
@@ -92,6 +92,68 @@ resources:
     ].join('\n');
     const ran = succeeded(await ana('run db cache', ['--', 'sh', '-ec', step]));
     expect(ran.stdout).toBe('42\nforty-two\n');
+  });
+
+  describe('after oncall setup', () => {
+    const home = () => world.home('ana');
+    const ownOptions = '[client]\nuser=somebody\npassword=else\n';
+
+    async function plain(program: string, args: string[]) {
+      const bin = join(home(), 'bin');
+      const env = { PATH: `${bin}:/usr/bin:/bin`, HOME: home(), ONCALL_HOME: join(home(), 'oncall') };
+      const child = startProcess(program, args, { env, input: '' });
+      const { code } = await child.ended;
+      return { code, stdout: child.stdout(), stderr: child.stderr() };
+    }
+    const query = (suffix: string) =>
+      plain('mariadb', [`--defaults-group-suffix=${suffix}`, '-BNe', 'select current_user()']);
+    const redisIn = (shell: string, words: string) =>
+      plain(shell, [
+        '-c',
+        `. ${shell === 'fish' ? '~/.config/fish/config.fish' : `~/.${shell}rc`}; ${words}`,
+      ]);
+
+    beforeAll(async () => {
+      mkdirSync(join(home(), 'bin'));
+      const start = `#!/bin/sh\nexec '${process.execPath}' '${ONCALL}' "$@"\n`;
+      writeFileSync(join(home(), 'bin', 'oncall'), start, { mode: 0o755 });
+      writeFileSync(join(home(), '.my.cnf'), ownOptions);
+      succeeded(await ana('setup mariadb --write'));
+      for (const shell of ['bash', 'zsh', 'fish'])
+        succeeded(await ana(`setup redis --write --shell ${shell}`));
+    });
+
+    it('plain mariadb works by the name of the resource, whatever the person’s own file says', async () => {
+      for (const suffix of ['_db', '_db:read']) {
+        const { code, stdout } = await query(suffix);
+        expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/^oncall_ana_\w+@%\n$/) });
+      }
+      expect(readFileSync(join(home(), '.my.cnf'), 'utf8').startsWith(ownOptions)).toBe(true);
+    });
+
+    it.skipIf(!part('shells')).each(['bash', 'zsh', 'fish'])('oncall-redis works in %s', async (shell) => {
+      expect(await redisIn(shell, 'oncall-redis cache get x')).toMatchObject({
+        code: 0,
+        stdout: 'forty-two\n',
+      });
+      expect(await redisIn(shell, 'oncall-redis')).toMatchObject({ code: 2, stdout: '' });
+    });
+
+    it('says how to get a grant when none lives, reaches nothing, and goes without a trace', async () => {
+      succeeded(await ana('release db'));
+      const refused = await query('_db');
+      expect(refused).toMatchObject({ code: 1, stdout: '' });
+      expect(refused.stderr).toContain('no access now: oncall request db');
+      succeeded(await ana('setup mariadb --remove'));
+      expect(readFileSync(join(home(), '.my.cnf'), 'utf8')).toBe(ownOptions);
+      succeeded(await ana('request db -i P1-123'));
+    });
+  });
+
+  it('opens the client that fits', async () => {
+    const cache = await ana('connect cache', ['--', 'get', 'x']);
+    expect(succeeded(cache).stdout).toBe('forty-two\n');
+    expect(succeeded(await ana('connect db', ['--', '-BNe', 'select 42'])).stdout).toBe('42\n');
   });
 
   it('renews: the same login, in which a session stays open, with nothing of it in the arguments', async () => {

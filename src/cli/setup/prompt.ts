@@ -3,52 +3,26 @@
  * before each prompt with what it has built in, and evaluates nothing of it: whoever wrote that file, what is not of plain characters is left
  * out. The block stands last, where the prompt is what it will be.
  */
-import { basename } from 'node:path';
-import type { Environment } from '../../client/paths.ts';
 import { AppError } from '../../protocol/errors.ts';
-import { absolutePath, homeFile } from './home.ts';
-import type { SetupPlace, SetupTool } from './tool.ts';
+import { type Shell, shellOf, startFile } from './shells.ts';
+import type { SetupTool } from './tool.ts';
 
-interface Shell {
-  file(env: Environment): string;
-  lines(file: string, name: string): readonly string[];
-}
-
-const SHELLS: Readonly<Record<string, Shell>> = {
-  bash: { file: (env) => homeFile(env, '.bashrc'), lines: bashLines },
-  zsh: {
-    file: (env) => homeFile(absolutePath(env.ZDOTDIR) === undefined ? env : { HOME: env.ZDOTDIR }, '.zshrc'),
-    lines: zshLines,
-  },
-  fish: {
-    file: (env) => {
-      const config = absolutePath(env.XDG_CONFIG_HOME);
-      const names = ['fish', 'config.fish'];
-      return config === undefined ? homeFile(env, '.config', ...names) : homeFile({ HOME: config }, ...names);
-    },
-    lines: fishLines,
-  },
+const LINES: Readonly<Record<Shell, (file: string, name: string) => readonly string[]>> = {
+  bash: bashLines,
+  zsh: zshLines,
+  fish: fishLines,
 };
 
 export const PROMPT_TOOL: SetupTool = {
   name: 'prompt',
   summary: 'bash, zsh and fish: what you hold, in the prompt',
-  place: (where) => ({ file: shellOf(where).file(where.env), comment: '#', at: 'end', mode: 0o644 }),
+  place: (where) => ({ file: startFile(where), comment: '#', at: 'end', mode: 0o644 }),
   lines: async (_, where) => {
     const { promptFile, profile } = where.paths;
-    return shellOf(where).lines(requirePlain(promptFile), functionName(profile));
+    return LINES[shellOf(where)](requirePlain(promptFile), functionName(profile));
   },
   usage: 'open a new shell',
 };
-
-function shellOf({ env, shell }: SetupPlace): Shell {
-  const name = shell ?? basename(env.SHELL ?? '');
-  const found = Object.hasOwn(SHELLS, name) ? SHELLS[name] : undefined;
-  if (found !== undefined) return found;
-  throw new AppError('usage', name === '' ? 'no shell is named' : `no prompt for this shell: ${name}`, {
-    hint: `add --shell with one of: ${Object.keys(SHELLS).join(', ')}`,
-  });
-}
 
 /** Each installation has its own, none the beginning of another. */
 function functionName(profile: string): string {

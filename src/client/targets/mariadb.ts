@@ -7,7 +7,7 @@ import { AppError } from '../../protocol/errors.ts';
 import { formatTarget } from '../../protocol/names.ts';
 import type { ClientPaths } from '../paths.ts';
 import { grantFolder, joinedFile } from '../session-paths.ts';
-import type { ClientTarget, Held } from './client-target.ts';
+import type { ClientTarget, Held, ToolFilesInput } from './client-target.ts';
 import { plain, plainHost } from './config-text.ts';
 import { createPassword } from './password.ts';
 
@@ -45,6 +45,7 @@ export const MARIADB: ClientTarget<'mariadb'> = {
 
   joined: [JOINED],
   lastCounts: true,
+  toolFiles: (input) => ({ 'mariadb.cnf': toolFile(input) }),
 
   /** Where the programs look for `my.cnf`: MariaDB's and MySQL's name of the variable. */
   environment(paths, credentials) {
@@ -89,6 +90,35 @@ function optionGroups({ publicPart, secret }: Credential, suffix: string, folder
     `database=${optionValue(publicPart.database)}`,
   ];
   return `${lines.join('\n')}\n\n`;
+}
+
+/**
+ * What is held is included, so no secret stands here. A group for each that is not held: an option file has no room for words, but a
+ * socket that is none is printed, and reaches nothing.
+ */
+function toolFile({ paths, joined, known }: ToolFilesInput): string {
+  const held = joined(JOINED);
+  const names = new Set(known.flatMap((target) => [target.resource, formatTarget(target)]));
+  const missing = [...names].filter((name) => !held.includes(`[client_${name}]\n`));
+  const hints = missing.map(
+    (name) => `[client_${name}]\nprotocol=socket\nsocket="no access now: oncall request ${name}"\n\n`,
+  );
+  const include = includeLine(joinedFile(paths, JOINED));
+  return `# what you hold, and how to get the rest\n${include}\n\n${hints.join('')}`;
+}
+
+/** The path is the rest of the line, as it stands. Throws AppError `unsafe_file`. */
+export function includeLine(path: string): string {
+  if (path !== path.trim() || /[\u0000-\u001f\u007f]/.test(path)) {
+    throw new AppError(
+      'unsafe_file',
+      'mariadb cannot include a path with control characters or a space at its end',
+      {
+        hint: 'set ONCALL_HOME to a folder without them',
+      },
+    );
+  }
+  return `!include ${path}`;
 }
 
 /** MariaDB manual, "Option Files": in quotes nothing begins a comment, and a backslash is written twice. */
