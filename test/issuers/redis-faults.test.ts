@@ -1,6 +1,8 @@
+import { connect, createServer, type Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
+import { atEnd } from '../support/at-end.ts';
 import { part } from '../support/parts.ts';
-import { waitFor } from '../support/temp.ts';
+import { freePort, waitFor } from '../support/temp.ts';
 import { codeOf, createLogin, LIFE_MS } from './contract.ts';
 import { type RedisWorld, startRedisWorld } from './redis-world.ts';
 
@@ -70,23 +72,52 @@ describe.skipIf(!part('redis'))('a redis target in trouble', () => {
     expect(await lineOf(own, login.handle)).toBeUndefined();
   });
 
-  test('that gets a transaction before the lease and comes to it after does nothing', async () => {
+  test('that gets what was sent in time after the lease does nothing, for a renewal neither', async () => {
     const own = await shared();
-    const login = createLogin(own);
-    // What the broker had sent when the server froze: the transaction alone is still to be read.
-    const session = own.redis.open('default', own.redis.password);
-    session.write('SET oncall:lease:test 1 PX 300\nWATCH oncall:lease:test\nGET oncall:lease:test\n');
-    await session.waitForOutput('1');
-    own.redis.pause();
-    const until = Date.now() + 400;
-    session.write(`MULTI\nACL SETUSER ${login.handle} on nopass\nEXEC\n`);
-    await waitFor(() => Date.now() > until, { what: 'the end of the lease' });
-    own.redis.resume();
-    await session.waitForOutput('QUEUED');
-    session.write('PING\n');
-    await session.waitForOutput('PONG');
+    const relay = await startRelay(own.redis.plainPort);
+    const change = { host: '127.0.0.1', port: relay.port, tls: false };
+    const behind = await startRedisWorld(change, own.redis);
+    const login = createLogin(behind);
+    await login.issue();
+    const before = await lineOf(own, login.handle);
+    const late = createLogin(behind);
+    for (const call of [
+      () => late.issue({ deadlineMs: Date.now() + 800 }),
+      () => login.renew({ lifeMs: LIFE_MS * 2, deadlineMs: Date.now() + 800 }),
+    ]) {
+      const deadlineMs = Date.now() + 850;
+      const exec = relay.hold('EXEC');
+      const called = codeOf(call());
+      await exec;
+      await waitFor(() => Date.now() > deadlineMs, { what: 'the end of the lease' });
+      relay.letGo();
+      expect(await called).toBe('target_unreachable');
+    }
+    expect(await lineOf(own, late.handle)).toBeUndefined();
+    expect(await lineOf(own, login.handle)).toBe(before);
+    await login.end();
+  });
+
+  test('that gets an end between a renewal’s look and its deed does not make the user again', async () => {
+    const own = await shared();
+    const relay = await startRelay(own.redis.plainPort);
+    const behind = await startRedisWorld({ host: '127.0.0.1', port: relay.port, tls: false }, own.redis);
+    const login = createLogin(behind);
+    await login.issue();
+    const exec = relay.hold('EXEC');
+    const renewing = codeOf(login.renew());
+    await exec;
+    await own.issuer.end({
+      subject: { ...login.subject, resource: own.resource },
+      handle: login.handle,
+      publicPart: undefined,
+      expiresAtMs: Date.now(),
+      nowMs: Date.now(),
+      signal: AbortSignal.timeout(5_000),
+    });
+    relay.letGo();
+    expect(await renewing).toBe('ended');
     expect(await lineOf(own, login.handle)).toBeUndefined();
-    await session.stop();
   });
 
   test('that is asked after the lease does nothing, for a renewal neither', async () => {
@@ -149,3 +180,49 @@ describe.skipIf(!part('redis'))('a redis target in trouble', () => {
     expect(error).toMatchObject({ code: 'target_refused', message: expect.not.stringContaining('password') });
   });
 });
+
+/** Stands between the broker and the server, and holds back what the broker sends from a word on. */
+async function startRelay(serverPort: number) {
+  const port = await freePort();
+  const sockets = new Set<Socket>();
+  let word: string | undefined;
+  let seen: () => void = () => {};
+  let held: (() => void)[] = [];
+  const relay = createServer((client) => {
+    const server = connect(serverPort, '127.0.0.1');
+    for (const [socket, other] of [
+      [client, server],
+      [server, client],
+    ] as const) {
+      sockets.add(socket);
+      socket.on('error', () => {});
+      socket.on('close', () => other.end());
+    }
+    server.pipe(client);
+    client.on('data', (data) => {
+      if (word === undefined || !data.includes(word)) return void server.write(data);
+      held.push(() => server.write(data));
+      seen();
+    });
+  });
+  await new Promise<void>((resolve) => relay.listen(port, '127.0.0.1', resolve));
+  atEnd(() => {
+    for (const socket of sockets) socket.destroy();
+    relay.close();
+  });
+  return {
+    port,
+    /** Resolves when something is held back. */
+    hold(from: string): Promise<void> {
+      word = from;
+      return new Promise((resolve) => {
+        seen = resolve;
+      });
+    },
+    letGo(): void {
+      word = undefined;
+      for (const go of held) go();
+      held = [];
+    },
+  };
+}

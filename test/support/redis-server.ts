@@ -1,4 +1,4 @@
-// A real Redis of a test's own, on a free loopback port: TLS alone, an ACL file, a password for the default user.
+// A real Redis of a test's own, on free loopback ports, with TLS and without: an ACL file, a password for the default user.
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,6 +11,8 @@ import { freePort, tempDir } from './temp.ts';
 export interface TestRedis {
   host: string;
   port: number;
+  /** Without TLS, for what stands between. */
+  plainPort: number;
   /** PEM of the CA that signed the server's certificate; the certificate names localhost and 127.0.0.1. */
   caFile: string;
   /** The default user's. */
@@ -53,12 +55,12 @@ export async function startRedis(): Promise<TestRedis> {
   writeFileSync(file('server.crt'), tls.certificate);
   writeFileSync(file('server.key'), tls.key, { mode: 0o600 });
   writeFileSync(file('users.acl'), `user default on >${password} ~* &* +@all\n`);
-  let port = await freePort();
+  let [port, plainPort] = [await freePort(), await freePort()];
   const configure = () =>
     writeFileSync(
       file('redis.conf'),
       [
-        'port 0',
+        `port ${plainPort}`,
         `tls-port ${port}`,
         'bind 127.0.0.1',
         `dir ${folder}`,
@@ -86,7 +88,7 @@ export async function startRedis(): Promise<TestRedis> {
       // Between finding a free port and binding it another process can take it.
       if (!started.output().includes('Address already in use') || attempt === 5)
         throw new Error(`Redis did not start:\n${started.output()}`);
-      if (!fixedPort) port = await freePort();
+      if (!fixedPort) [port, plainPort] = [await freePort(), await freePort()];
     }
   }
 
@@ -104,6 +106,9 @@ export async function startRedis(): Promise<TestRedis> {
     host: 'localhost',
     get port() {
       return port;
+    },
+    get plainPort() {
+      return plainPort;
     },
     caFile: file('ca.pem'),
     password,
