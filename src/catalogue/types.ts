@@ -1,4 +1,5 @@
 import type { TargetSettings } from './targets/kinds.ts';
+import type { KubernetesRole, KubernetesSettings } from './targets/kubernetes.ts';
 import type { PostgresRole, PostgresSettings } from './targets/postgres.ts';
 import type { SshHost, SshRole, SshSettings } from './targets/ssh.ts';
 
@@ -65,7 +66,16 @@ export interface Service {
 /** A secret is never written into YAML, only where to read it. File paths are relative to the catalogue. */
 export type SecretRef = { file: string } | { env: string };
 
-export type { PostgresRole, PostgresSettings, SshHost, SshRole, SshSettings, TargetSettings };
+export type {
+  KubernetesRole,
+  KubernetesSettings,
+  PostgresRole,
+  PostgresSettings,
+  SshHost,
+  SshRole,
+  SshSettings,
+  TargetSettings,
+};
 
 export interface Resource {
   id: string;

@@ -83,20 +83,22 @@ function ofOneKind(credential: HeldCredential): Held<TargetKind> {
 
 /** Rebuilds the joined files; one that would be empty is removed. */
 async function rejoin(paths: ClientPaths): Promise<void> {
-  const oldestFirst = listSessionGrants(paths);
-  const newestFirst = oldestFirst.toReversed();
-  const all = fromAllKinds(({ joined, lastCounts = false }) => joined.map((name) => ({ name, lastCounts })));
-  const joined = all.map(({ name, lastCounts }) => {
-    const parts = (lastCounts ? oldestFirst : newestFirst).map((id) =>
-      readSafeFile(join(grantFolder(paths, id), name), { secret: true }),
-    );
-    return {
-      path: joinedFile(paths, name),
-      data: parts.map((part) => part?.toString('utf8') ?? '').join(''),
-    };
-  });
+  const newestFirst = listSessionGrants(paths).reverse();
+  const joined = fromAllKinds(({ joined, join: joinParts = concatenate }) =>
+    joined.map((name) => {
+      const parts = newestFirst.flatMap((id) => {
+        const part = readSafeFile(join(grantFolder(paths, id), name), { secret: true });
+        return part === undefined ? [] : [part.toString('utf8')];
+      });
+      return { path: joinedFile(paths, name), data: joinParts(parts) };
+    }),
+  );
   for (const { path } of joined.filter(({ data }) => data === '')) removePath(path);
   await writeChanged(joined.filter(({ data }) => data !== ''));
+}
+
+function concatenate(parts: readonly string[]): string {
+  return parts.join('');
 }
 
 /** All of it is made from sealed credentials, by the next command if not by this one: not worth waiting for the disk. */

@@ -1,6 +1,7 @@
 /** The one place that lists the kinds of targets: a new kind is a file with an issuer, and a line here. */
 import type { KeyObject } from 'node:crypto';
 import type { Issuer } from './issuer.ts';
+import { createKubernetesIssuer } from './kubernetes.ts';
 import { createMariadbIssuer } from './mariadb.ts';
 import { createPostgresIssuer } from './postgres.ts';
 import type { PostgresAccess } from './postgres-connection.ts';
@@ -36,6 +37,7 @@ export function createIssuers(options: IssuersOptions): {
     createMariadbIssuer({ ...options, now }),
     createRedisIssuer({ ...options, now }),
     createSshIssuer({ ...options, now, probe: createSshProbe(), revocationWaitMs: REVOCATION_WAIT_MS }),
+    createKubernetesIssuer(options),
   ];
   return {
     issuers,

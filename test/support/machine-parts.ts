@@ -24,6 +24,7 @@ const COMMANDS = {
   pty: { script: 'bsdutils' },
   faketime: { faketime: 'faketime' },
   shells: { bash: 'bash', zsh: 'zsh', fish: 'fish' },
+  kubectl: { kubectl: 'kubernetes-client' },
 } as const satisfies Record<string, Record<string, string>>;
 
 export type PartName = keyof typeof COMMANDS | 'postgres';
@@ -37,6 +38,7 @@ export const PART_NAMES: readonly PartName[] = [
   'pty',
   'faketime',
   'shells',
+  'kubectl',
 ];
 
 /** The account that tests log in to over SSH where they run as root. */

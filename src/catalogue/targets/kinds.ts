@@ -1,15 +1,27 @@
 /** The one place that lists how each kind of target is read from the catalogue. */
 import type { TargetKind } from '../../protocol/target-kinds.ts';
+import { KUBERNETES, type KubernetesSettings } from './kubernetes.ts';
 import { MARIADB, type MariadbSettings } from './mariadb.ts';
 import { POSTGRES, type PostgresSettings } from './postgres.ts';
 import { REDIS, type RedisSettings } from './redis.ts';
 import { SSH, type SshSettings } from './ssh.ts';
 import type { TargetReader } from './target-reader.ts';
 
-export type TargetSettings = PostgresSettings | SshSettings | MariadbSettings | RedisSettings;
+export type TargetSettings =
+  | PostgresSettings
+  | SshSettings
+  | MariadbSettings
+  | RedisSettings
+  | KubernetesSettings;
 
 type Readers = { readonly [K in TargetKind]: TargetReader<Extract<TargetSettings, { kind: K }>> };
-const READERS: Readers = { postgres: POSTGRES, ssh: SSH, mariadb: MARIADB, redis: REDIS };
+const READERS: Readers = {
+  postgres: POSTGRES,
+  ssh: SSH,
+  mariadb: MARIADB,
+  redis: REDIS,
+  kubernetes: KUBERNETES,
+};
 
 export function targetReader(kind: TargetKind): TargetReader<TargetSettings> {
   // Each reader takes the settings of its own kind alone, and its kind is what it is found by.

@@ -5,7 +5,7 @@
 import type { TargetKind } from '../../protocol/target-kinds.ts';
 import type { KeyMaterial, PublicPart } from '../../protocol/targets/kinds.ts';
 import type { HeldCredential } from '../credentials.ts';
-import type { ClientPaths } from '../paths.ts';
+import type { ClientPaths, Environment } from '../paths.ts';
 import type { CredentialSecret } from './kinds.ts';
 
 export type PartOf<K extends TargetKind> = Extract<PublicPart, { kind: K }>;
@@ -57,8 +57,8 @@ export interface ClientTarget<K extends TargetKind> {
   files(credential: Held<K>, folder: string): Readonly<Record<string, string>>;
   /** Those of the files that are also joined over all grants, newest first, in the run folder itself. */
   readonly joined: readonly string[];
-  /** Of the joined files: where a thing stands twice their tool takes the last, not the first. */
-  readonly lastCounts?: boolean;
+  /** How the parts of a joined file, newest first, become one; one after the other unless given: most tools take the first match. Empty text: no file. */
+  join?(parts: readonly string[]): string;
   /** What the tool itself calls what this opens, where that is not the resource's name. */
   toolNames?(part: PartOf<K>): readonly string[];
   /**
@@ -74,6 +74,13 @@ export interface ClientTarget<K extends TargetKind> {
   secretEnvironment(secret: SecretOf<K>): Readonly<Record<string, string>>;
   /** Formats of `oncall credential`, besides `env` and `json`: which of the files each prints. */
   readonly formats: Readonly<Record<string, string>>;
+  /**
+   * For tools that ask at each of their calls: until when what a format printed can be printed again, by this machine's clock in
+   * milliseconds since 1970. Absent: the broker is asked each time.
+   */
+  goodUntilMs?(text: string): number;
+  /** The last word on what a format prints, for a tool that says in its environment what it wants. Throws AppError `usage`. */
+  answer?(format: string, text: string, env: Environment): string;
   /** The format where none is asked for. */
   readonly usualFormat: string;
   /** The client that people open it with, at one of its {@link toolNames} where it has several: what `oncall connect` starts. */

@@ -1,6 +1,7 @@
 /** The one place that lists what this machine knows of each kind of target. */
 import type { TargetKind } from '../../protocol/target-kinds.ts';
 import type { ClientTarget } from './client-target.ts';
+import { KUBERNETES } from './kubernetes.ts';
 import { MARIADB } from './mariadb.ts';
 import { POSTGRES } from './postgres.ts';
 import { REDIS } from './redis.ts';
@@ -12,10 +13,17 @@ export type CredentialSecret =
   /** `privateKey` in OpenSSH's own form, `publicKey` as a line. */
   | { readonly kind: 'ssh'; readonly privateKey: string; readonly publicKey: string }
   | { readonly kind: 'mariadb'; readonly password: string }
-  | { readonly kind: 'redis'; readonly password: string };
+  | { readonly kind: 'redis'; readonly password: string }
+  | { readonly kind: 'kubernetes'; readonly token: string };
 
 type Targets = { readonly [K in TargetKind]: ClientTarget<K> };
-const TARGETS: Targets = { postgres: POSTGRES, ssh: SSH, mariadb: MARIADB, redis: REDIS };
+const TARGETS: Targets = {
+  postgres: POSTGRES,
+  ssh: SSH,
+  mariadb: MARIADB,
+  redis: REDIS,
+  kubernetes: KUBERNETES,
+};
 
 export function clientTarget(kind: TargetKind): ClientTarget<TargetKind> {
   // Each takes parts and secrets of its own kind alone, and its kind is what it is found by.

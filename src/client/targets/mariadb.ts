@@ -44,7 +44,8 @@ export const MARIADB: ClientTarget<'mariadb'> = {
   },
 
   joined: [JOINED],
-  lastCounts: true,
+  /** MariaDB takes the last of what stands twice, so the newest stands last. */
+  join: (parts) => parts.toReversed().join(''),
   toolFiles: (input) => ({ 'mariadb.cnf': toolFile(input) }),
 
   /** Where the programs look for `my.cnf`: MariaDB's and MySQL's name of the variable. */

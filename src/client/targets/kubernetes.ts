@@ -1,0 +1,94 @@
+/**
+ * `kubectl` and everything else that reads a kubeconfig. `oncall run` gives it a file of its own, with the token in a file
+ * beside it that kubectl reads again when it is renewed. Plain kubectl finds the one of `oncall setup kubectl`, which holds no
+ * secret: its users ask `oncall credential` (kubectl-files.ts).
+ */
+import { delimiter, join } from 'node:path';
+import { AppError } from '../../protocol/errors.ts';
+import { formatTarget } from '../../protocol/names.ts';
+import { formatInstant } from '../../protocol/time.ts';
+import { grantFolder } from '../session-paths.ts';
+import type { ClientTarget, Held, PartOf } from './client-target.ts';
+import { unsafeValue } from './config-text.ts';
+import { answerExecCredential, EXEC_VERSIONS, execCredentialEnd } from './exec-credential.ts';
+import { contextOf, formatKubeconfig, type Kubeconfig, mergeOpen, ownName } from './kubeconfig.ts';
+import { kubectlFiles } from './kubectl-files.ts';
+
+const [KUBECONFIG, TOKEN, EXEC_CREDENTIAL] = ['kubeconfig', 'token', 'exec-credential.json'];
+/** RFC 6750 section 2.1. */
+const BEARER = /^[A-Za-z0-9._~+/-]{1,16000}=*$/;
+
+export const KUBERNETES: ClientTarget<'kubernetes'> = {
+  prepare() {
+    import('../../protocol/credential-seal.ts').catch(() => {});
+  },
+
+  async createMaterial() {
+    return {
+      material: { kind: 'kubernetes' },
+      secretFor: async ({ sealedToken }, unseal) => {
+        const token = Buffer.from(await unseal(sealedToken)).toString('latin1');
+        if (!BEARER.test(token)) throw new AppError('corrupt_file', 'the broker sent a token that is none');
+        return { kind: 'kubernetes', token };
+      },
+    };
+  },
+
+  files(credential, folder) {
+    const { secret, receivedAtMs, lifeSeconds } = credential;
+    return {
+      [TOKEN]: secret.token,
+      [KUBECONFIG]: formatKubeconfig(kubeconfigOf(credential, folder)),
+      // kubectl holds it against this machine's clock, as we do.
+      [EXEC_CREDENTIAL]: `${JSON.stringify({
+        apiVersion: EXEC_VERSIONS[0],
+        kind: 'ExecCredential',
+        status: {
+          token: secret.token,
+          expirationTimestamp: formatInstant(receivedAtMs + Math.floor(lifeSeconds) * 1000),
+        },
+      })}\n`,
+    };
+  },
+
+  joined: [KUBECONFIG],
+  join: mergeOpen,
+
+  toolFiles: ({ paths, joined, known }) => kubectlFiles(paths, joined(KUBECONFIG), known),
+
+  environment: (paths, credentials) => ({
+    KUBECONFIG: credentials
+      .map(({ grantId }) => join(grantFolder(paths, grantId), KUBECONFIG))
+      .join(delimiter),
+  }),
+
+  secretEnvironment: () => ({}),
+  formats: { kubectl: EXEC_CREDENTIAL },
+  goodUntilMs: execCredentialEnd,
+  answer: (_format, text, env) => answerExecCredential(text, env.KUBERNETES_EXEC_INFO),
+  usualFormat: 'kubectl',
+  tool: () => ['kubectl'],
+};
+
+function kubeconfigOf({ publicPart, target }: Held<'kubernetes'>, folder: string): Kubeconfig {
+  const own = ownName(formatTarget(target));
+  const context = contextOf(own, own, publicPart.namespace);
+  return {
+    clusters: [{ name: own, cluster: clusterOf(publicPart) }],
+    users: [{ name: own, user: { tokenFile: join(folder, TOKEN) } }],
+    contexts: [
+      { name: target.resource, context },
+      { name: formatTarget(target), context },
+    ],
+    'current-context': target.resource,
+  };
+}
+
+function clusterOf({ server, caPem }: PartOf<'kubernetes'>) {
+  // The token goes there: never in the clear, whatever the broker says.
+  if (!URL.canParse(server) || new URL(server).protocol !== 'https:') throw unsafeValue();
+  return {
+    server,
+    ...(caPem !== undefined && { 'certificate-authority-data': Buffer.from(caPem).toString('base64') }),
+  };
+}
