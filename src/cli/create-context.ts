@@ -70,7 +70,8 @@ async function openClientContext(input: ContextInput): Promise<ClientContext> {
   const isAgentWanted = input.agent && env.ONCALL_AGENT !== 'off';
   const { createClientContext } = await import('../client/context.ts');
   const { askSecret, canAsk } = await import('./prompt.ts');
-  const interactive = canAsk(io);
+  // kubectl's older versions lend their plugins the terminal: nobody expects a question there.
+  const interactive = canAsk(io) && env.KUBERNETES_EXEC_INFO === undefined;
   return createClientContext({
     env,
     profile: input.profile ?? (env.ONCALL_PROFILE || 'default'),

@@ -1,15 +1,29 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HeldCredential } from '../../client/credentials.ts';
+import { readSafeFile } from '../../client/files.ts';
 import { ensureCredential } from '../../client/hold.ts';
 import { environmentFor } from '../../client/session-files.ts';
 import { grantFolder } from '../../client/session-paths.ts';
+import { readStatusFile } from '../../client/status-file.ts';
 import { clientTarget, fromAllKinds } from '../../client/targets/kinds.ts';
-import { AppError } from '../../protocol/errors.ts';
+import { AppError, isAppError } from '../../protocol/errors.ts';
 import { defineCommand, firstArgument, readTarget, type TypedTarget, textOption } from '../command.ts';
 import type { Context } from '../context.ts';
 import { findGrant, formatTyped, notHeld, standingGrants } from '../held-grants.ts';
-import { writeJson } from '../io.ts';
+import { warn, writeJson } from '../io.ts';
+
+/** A third of the shortest life that a credential of such a tool has. */
+const LONG_ENOUGH_MS = 200_000;
+
+/** Codes of a renewal that failed, after which what is held may be used until it runs out. */
+const NOT_THE_END: readonly string[] = [
+  'broker_unreachable',
+  'target_unreachable',
+  'target_refused',
+  'denied',
+  'busy',
+];
 
 const FORMATS = ['env', 'json', ...fromAllKinds(({ formats }) => Object.keys(formats))];
 
@@ -31,12 +45,49 @@ export const credentialCommand = defineCommand<CredentialOptions>({
   run: runCredential,
 });
 
-/** The one command that prints a secret: its job is to hand a credential to another tool. */
+/**
+ * The one command that prints a secret: its job is to hand a credential to another tool. What a tool asks for at each of its
+ * calls comes from the run folder while it is good for long enough, and, where it can't be renewed, while it is good at all.
+ */
 export async function runCredential(context: Context, options: CredentialOptions): Promise<void> {
+  const kept = await findKept(context, options);
+  if (kept !== undefined && kept.goodUntilMs - context.now() > LONG_ENOUGH_MS) {
+    return context.io.stdout.write(kept.text);
+  }
+  try {
+    await printFresh(context, options);
+  } catch (error) {
+    const mayGoOn = isAppError(error) && NOT_THE_END.includes(error.code);
+    if (!mayGoOn || kept === undefined || kept.goodUntilMs <= context.now()) throw error;
+    await warn(context.io, `${formatTyped(options.target)} is not renewed: ${error.message}`);
+    context.io.stdout.write(kept.text);
+  }
+}
+
+interface Kept {
+  readonly text: string;
+  readonly goodUntilMs: number;
+}
+
+/** What lies in the run folder and would be printed, where the format is one that may be printed again. */
+async function findKept(context: Context, { target, format }: CredentialOptions): Promise<Kept | undefined> {
+  if (format === undefined) return undefined;
+  const { paths } = await context.clientContext();
+  const grant = findGrant(target, readStatusFile(paths)?.grants ?? []);
+  if (grant === undefined) return undefined;
+  const { formats, goodUntilMs, answer } = clientTarget(grant.kind);
+  const name = formats[format];
+  if (name === undefined || goodUntilMs === undefined) return undefined;
+  const text = readSafeFile(join(grantFolder(paths, grant.id), name), { secret: true })?.toString('utf8');
+  if (text === undefined) return undefined;
+  return { text: answer?.(format, text, context.env) ?? text, goodUntilMs: goodUntilMs(text) };
+}
+
+async function printFresh(context: Context, options: CredentialOptions): Promise<void> {
   const { target } = options;
   const grant = findGrant(target, await standingGrants(context));
   if (grant === undefined) throw notHeld(formatTyped(target));
-  const { formats, usualFormat, secretEnvironment } = clientTarget(grant.kind);
+  const { formats, usualFormat, secretEnvironment, answer } = clientTarget(grant.kind);
   const format = options.format ?? (context.format === 'table' ? usualFormat : 'json');
   if (format !== 'env' && format !== 'json' && !(format in formats)) {
     throw new AppError(
@@ -62,7 +113,8 @@ export async function runCredential(context: Context, options: CredentialOptions
     const lines = Object.entries(env).map(([name, value]) => `export ${name}=${shellQuote(value)}\n`);
     return context.io.stdout.write(lines.join(''));
   }
-  context.io.stdout.write(await readFile(join(folder, formats[format] ?? ''), 'utf8'));
+  const text = await readFile(join(folder, formats[format] ?? ''), 'utf8');
+  context.io.stdout.write(answer?.(format, text, context.env) ?? text);
 }
 
 function secretJson({ target, grantId, expiresAt, publicPart, secret }: HeldCredential): object {

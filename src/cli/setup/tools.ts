@@ -1,5 +1,6 @@
 /** The one place that lists the tools of `oncall setup`. */
 import { AppError } from '../../protocol/errors.ts';
+import { KUBECTL_TOOL } from './kubectl.ts';
 import { MARIADB_TOOL } from './mariadb.ts';
 import { PROMPT_TOOL } from './prompt.ts';
 import { PSQL_TOOL } from './psql.ts';
@@ -7,7 +8,14 @@ import { REDIS_TOOL } from './redis.ts';
 import { SSH_TOOL } from './ssh.ts';
 import type { SetupTool } from './tool.ts';
 
-export const SETUP_TOOLS: readonly SetupTool[] = [SSH_TOOL, PSQL_TOOL, MARIADB_TOOL, REDIS_TOOL, PROMPT_TOOL];
+export const SETUP_TOOLS: readonly SetupTool[] = [
+  SSH_TOOL,
+  PSQL_TOOL,
+  MARIADB_TOOL,
+  REDIS_TOOL,
+  KUBECTL_TOOL,
+  PROMPT_TOOL,
+];
 
 /** Throws AppError `usage`. */
 export function readSetupTool(name: string): SetupTool {
