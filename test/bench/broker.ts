@@ -23,14 +23,24 @@ export const ALERTED = { service: 'alerted', person: 'watcher' };
 export const ALERTMANAGER_TOKEN = 'a-token-of-the-bench-that-is-long-enough';
 
 export interface BenchBroker {
+  readonly directory: string;
   readonly url: string;
   /** PEM: what a client pins. */
   readonly ca: string;
   invite(person: string): Promise<string>;
+  stop(): Promise<void>;
+  /** After `stop`. */
+  start(): Promise<void>;
+}
+
+export interface BenchBrokerOptions {
+  catalogue: string;
+  /** By the name of the file that the catalogue reads each from. */
+  secrets: Readonly<Record<string, string>>;
 }
 
 /** What the broker's commands ask of the process around them. */
-const HOST = {
+export const HOST = {
   out: () => undefined,
   err: () => undefined,
   env: {},
@@ -41,7 +51,12 @@ const HOST = {
 const START_MS = 30_000;
 const HOST_KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK4hODvxhIL3kuR7p1yt9ZwvpPEtRAxxrWJtVe0y6eo4';
 
-export async function startBenchBroker(): Promise<BenchBroker> {
+export async function startBenchBroker(
+  { catalogue, secrets }: BenchBrokerOptions = {
+    catalogue: benchCatalogue(),
+    secrets: { alertmanager: ALERTMANAGER_TOKEN },
+  },
+): Promise<BenchBroker> {
   const folder = makeFolder('broker');
   const directory = join(folder, 'broker');
   const env = plainEnvironment({ ONCALL_HOME: join(folder, 'home') });
@@ -49,26 +64,38 @@ export async function startBenchBroker(): Promise<BenchBroker> {
   const url = `https://${listen}`;
   const oncall = (...args: string[]) => runNode([ONCALL, ...args], env).stdout;
   oncall('broker', 'init', directory, '--admin', DECLARER, '--public-url', url, '--listen', listen);
-  writeFileSync(join(directory, 'catalogue.yaml'), benchCatalogue(), { mode: 0o600 });
-  writeFileSync(join(directory, 'alertmanager'), ALERTMANAGER_TOKEN, { mode: 0o600 });
+  writeFileSync(join(directory, 'catalogue.yaml'), catalogue, { mode: 0o600 });
+  for (const [name, secret] of Object.entries(secrets))
+    writeFileSync(join(directory, name), secret, { mode: 0o600 });
   const configFile = join(directory, 'broker.yaml');
   const unlimited = readFileSync(configFile, 'utf8').replace(
     /requestsPerSecond: \d+/,
     'requestsPerSecond: 1000000',
   );
   writeFileSync(configFile, unlimited, { mode: 0o600 });
-  await serve(directory, join(folder, 'log'), env);
+  const start = () => serve(directory, join(folder, 'log'), env);
+  let stop = await start();
   return {
+    directory,
     url,
     ca: readFileSync(join(directory, 'keys', 'identity.crt'), 'utf8'),
     async invite(person) {
       const { data } = await brokerInvite({ directory, user: person, forSeconds: 3600 }, HOST);
       return (data as { url: string }).url;
     },
+    stop: () => stop(),
+    async start() {
+      stop = await start();
+    },
   };
 }
 
-async function serve(directory: string, logFile: string, env: Readonly<NodeJS.ProcessEnv>): Promise<void> {
+/** Resolves when it serves, to how to stop it. */
+async function serve(
+  directory: string,
+  logFile: string,
+  env: Readonly<NodeJS.ProcessEnv>,
+): Promise<() => Promise<void>> {
   const log = openSync(logFile, 'w', 0o600);
   const child = spawn(process.execPath, [ONCALL, 'broker', 'serve', directory], {
     env: { ...env },
@@ -76,15 +103,17 @@ async function serve(directory: string, logFile: string, env: Readonly<NodeJS.Pr
   });
   closeSync(log);
   const gone = new Promise<void>((done) => child.once('exit', () => done()));
-  atEnd(async () => {
+  const stop = async () => {
     child.kill('SIGTERM');
     await gone;
-  });
+  };
+  atEnd(stop);
   const written = () => readFileSync(logFile, 'utf8');
   for (const deadline = performance.now() + START_MS; !written().includes('"serving"'); await delay(20)) {
     if (child.exitCode !== null || performance.now() > deadline)
       throw new Error(`the broker did not start:\n${written()}`);
   }
+  return stop;
 }
 
 /** Everybody is always on call, each on a schedule of their own; every host is of one service. */

@@ -15,8 +15,17 @@ export async function endAll(): Promise<void> {
 
 /** A folder of our own, 0700. */
 export function makeFolder(name: string): string {
+  return make(name, 0o700);
+}
+
+/** One that other accounts may pass through: a server that root starts runs as another one. */
+export function makeSharedFolder(name: string): string {
+  return make(name, 0o755);
+}
+
+function make(name: string, mode: number): string {
   const folder = mkdtempSync(join(tmpdir(), `oncall-bench-${name}-`));
-  chmodSync(folder, 0o700);
+  chmodSync(folder, mode);
   atEnd(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 }));
   return folder;
 }

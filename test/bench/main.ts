@@ -10,6 +10,7 @@ import { measureBroker } from './broker-requests.ts';
 import { calibrate, calibrationSection } from './calibration.ts';
 import { endAll } from './cleanup.ts';
 import { measureDecisions } from './decisions.ts';
+import { measureIssuers } from './issuers.ts';
 import { enrolEngineers } from './load.ts';
 import { formatSection, isMet, type Section, toJson } from './report.ts';
 import { measureRequests } from './requests.ts';
@@ -41,6 +42,8 @@ async function main(): Promise<void> {
   show(await measureRequests(broker));
   show(await measureBroker(engineers));
   show(await measureAlerts(broker));
+  await endAll();
+  show(await measureIssuers());
   await endAll();
   show(measureDecisions());
   show(measureScale());
