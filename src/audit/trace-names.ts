@@ -7,10 +7,16 @@ const SERIAL = /\(serial (\d{1,20})\)/;
 const KEY_ID = /^(?:.*\bID )?([A-Za-z0-9._@+-]{1,128})\/gr_[0-9a-z]{19}\//;
 const GRANT = /(?<![0-9a-z])gr_[0-9a-hjkmnp-tv-z]{19}(?![0-9a-z])/;
 const MOST_TOKENS = 10;
+/** What logs put around a name: `user=NAME db=…`, `'NAME'@'host'`, `assumed-role/ROLE/NAME`. */
+const AROUND = /[\s/"'`,;=()[\]@]+/;
+/** As long as the names that we make, at the least: words and people's names are none. */
+const PIECE = /^(?=.*\d).{16,256}$/;
+const MOST_PIECES = 20;
 
 export const MOST_NAME_LENGTH = 512;
 
 export function namesIn(text: string): {
+  name: string;
   /** Names as a whole: role names, serials, accounts. */
   handles: ReadonlySet<string>;
   credentials: ReadonlySet<string>;
@@ -26,7 +32,15 @@ export function namesIn(text: string): {
   const lower = name.toLowerCase();
   const ids = [...lower.matchAll(TOKEN)].slice(0, MOST_TOKENS).map(([token]) => token);
   return {
-    handles: new Set([name, ...(serial === undefined ? [] : [serial])]),
+    name,
+    handles: new Set([
+      name,
+      ...name
+        .split(AROUND)
+        .filter((piece) => PIECE.test(piece))
+        .slice(0, MOST_PIECES),
+      ...(serial === undefined ? [] : [serial]),
+    ]),
     // Targets that know no underscore, or that add a prefix of their own, leave the characters alone.
     credentials: new Set(ids.map((id) => `cr_${id}`)),
     grants: new Set(ids.map((id) => `gr_${id}`)),

@@ -10,8 +10,17 @@ import type { AuditEntry } from './entry.ts';
 import { isRecord } from './json-shape.ts';
 import { namesIn } from './trace-names.ts';
 
-/** Entries whose subject holds one of these values, oldest first. Of very many, those that make grants and the newest. */
-export type FindEntries = (values: ReadonlySet<string>) => Promise<readonly AuditEntry[]>;
+/**
+ * Entries (of these events, where any are named) whose subject holds one of these values, oldest first. Of very many, the newest,
+ * and those of {@link MAKING}.
+ */
+export type FindEntries = (
+  values: ReadonlySet<string>,
+  events?: readonly string[],
+) => Promise<readonly AuditEntry[]>;
+
+/** What makes a grant or a login, and names it for the first time. */
+export const MAKING: readonly string[] = ['grant.created', 'grant.ready', 'credential.issuing'];
 
 type Login = TraceView['logins'][number];
 
@@ -25,7 +34,7 @@ export async function traceName(
   atMs: number | undefined,
 ): Promise<TraceView[]> {
   const named = namesIn(name);
-  const first = await find(new Set([...named.handles, ...named.credentials, ...named.grants]));
+  const first = await find(new Set([...named.handles, ...named.credentials, ...named.grants]), MAKING);
   const hits = matching(first, named);
   const grants = [...new Set(hits.entries.map(({ subject }) => subject?.grant ?? ''))].filter(
     (id) => id !== '',
@@ -65,17 +74,13 @@ interface Hits {
 /** What is named most exactly: a login's name, then a credential's id, then a grant's. */
 function matching(entries: readonly AuditEntry[], named: ReturnType<typeof namesIn>): Hits {
   const by = (key: 'handle' | 'credential' | 'grant', values: ReadonlySet<string>) =>
-    entries.filter(({ event, subject }) => isOfLogins(event) && values.has(subject?.[key] ?? ''));
+    entries.filter(({ subject }) => values.has(subject?.[key] ?? ''));
   const handles = by('handle', named.handles);
   if (handles.length > 0) return { by: 'name', entries: handles, credentials: credentialsOf(handles) };
   const credentials = by('credential', named.credentials);
   if (credentials.length > 0)
     return { by: 'id', entries: credentials, credentials: credentialsOf(credentials) };
   return { by: 'id', entries: by('grant', named.grants), credentials: undefined };
-}
-
-function isOfLogins(event: string): boolean {
-  return event.startsWith('credential.') || event.startsWith('grant.');
 }
 
 function credentialsOf(entries: readonly AuditEntry[]): Set<string> {
@@ -154,7 +159,7 @@ function isInForce({ issuedAt, endedAt }: Login, atMs: number): boolean {
 }
 
 function contradictionOf(
-  { grant, user, claimsName }: ReturnType<typeof namesIn>,
+  { name, grant, user, claimsName }: ReturnType<typeof namesIn>,
   trace: Pick<TraceView, 'grantId' | 'user'>,
   logins: readonly Login[],
   by: TraceView['by'],
@@ -164,7 +169,9 @@ function contradictionOf(
   if (user !== undefined && user !== asInKeyId(trace.user))
     return `the name says ${user}, and the grant is that of ${trace.user}`;
   const [login] = logins;
-  if (claimsName && by === 'id' && login) return `the login of that id is called ${login.handle}`;
+  // A part of it, without the prefix of the target's, is all right.
+  if (claimsName && by === 'id' && login && !login.handle.includes(name))
+    return `the login of that id is called ${login.handle}`;
   return null;
 }
 

@@ -1,6 +1,6 @@
 /** Who stands behind a name at a target, for those who may read the log, and for everybody about themselves. */
 import { type AuditEntry, parseEntry } from '../audit/entry.ts';
-import { type FindEntries, traceName, unknownName } from '../audit/trace.ts';
+import { type FindEntries, MAKING, traceName, unknownName } from '../audit/trace.ts';
 import { nearest } from '../catalogue/nearest.ts';
 import { AppError } from '../protocol/errors.ts';
 import type { AuditWho } from '../protocol/messages.ts';
@@ -12,7 +12,8 @@ import type { Rules } from './rules.ts';
 
 /** Of one value: more than the credentials of any grant make, for all but the longest of evenings. */
 const MOST_ENTRIES = 2000;
-const MAKING = ['grant.created', 'grant.ready'] as const;
+/** Of one value and event, where only the beginnings are asked for. */
+const MOST_MADE = 100;
 /** Names that a mistyped one may have meant. */
 const MOST_NEAR = 500;
 
@@ -39,12 +40,12 @@ export async function answerWho(
 }
 
 function findIn(tx: ReadTx): FindEntries {
-  return async (values) => {
+  return async (values, events) => {
     const found = new Map<number, AuditEntry>();
     for (const subject of values) {
       const searches = [
-        tx.auditSearch({ subject, limit: MOST_ENTRIES }),
-        ...MAKING.map((event) => tx.auditSearch({ subject, event, limit: 1 })),
+        ...(events === undefined ? [tx.auditSearch({ subject, limit: MOST_ENTRIES })] : []),
+        ...(events ?? MAKING).map((event) => tx.auditSearch({ subject, event, limit: MOST_MADE })),
       ];
       for (const { index, entry } of (await Promise.all(searches)).flat())
         if (!found.has(index)) found.set(index, parseEntry(JSON.parse(entry)));

@@ -145,8 +145,9 @@ describe('status --watch', () => {
 
 describe('the audit log', () => {
   it('leads from a name at a target back to the person: from the broker, and offline from an export', async () => {
-    const { grants } = await json<{ grants: GrantView[] }>('dora', 'grants --all');
-    const { handle = '' } = grants.flatMap(({ credentials }) => credentials)[0] ?? {};
+    const { credentials } = await json<Asked>('ana', 'request db-host -i P1-1');
+    const handle = String(credentials[0]?.handle);
+    expect(await as('ana', 'release db-host')).toMatchObject({ code: 0 });
     const asked = await json<{ traces: TraceView[] }>('dora', `audit who ${handle}`);
     expect(asked).toMatchObject({ schema: 'oncall.audit.who/v1', traces: [{ user: 'ana', by: 'name' }] });
     const file = join(tempDir(), 'log.ndjson');

@@ -71,7 +71,7 @@ async function searchFile(file: string, { name, at }: AuditWhoOptions): Promise<
 
 /** Reads the file anew for each question: it may be larger than memory. */
 function findInFile(file: string, handles: Set<string>): FindEntries {
-  return async (values) => {
+  return async (values, events) => {
     const { parseHeader, parseLine } = await import('../../audit/export.ts');
     const needles = [...values].map((value) => JSON.stringify(value));
     const found: AuditEntry[] = [];
@@ -85,6 +85,7 @@ function findInFile(file: string, handles: Set<string>): FindEntries {
       if (!needles.some((needle) => text.includes(needle))) continue;
       const line = parseLine(text);
       if (line.kind !== 'entry') continue;
+      if (events !== undefined && !events.includes(line.entry.event)) continue;
       if (Object.values(line.entry.subject ?? {}).some((value) => values.has(value))) found.push(line.entry);
     }
     return found;
