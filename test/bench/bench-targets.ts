@@ -35,7 +35,7 @@ async function startSsh(): Promise<StartedTarget> {
   return { resource, role: 'operator', secrets: {} };
 }
 
-async function startDatabase(): Promise<StartedTarget> {
+export async function startDatabase(): Promise<StartedTarget> {
   const server = await startPostgres({ folder: makeSharedFolder('postgres') });
   atEnd(() => server.stop('crash'));
   const password = randomBytes(18).toString('hex');

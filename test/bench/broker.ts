@@ -28,6 +28,8 @@ export interface BenchBroker {
   /** PEM: what a client pins. */
   readonly ca: string;
   invite(person: string): Promise<string>;
+  /** What a start takes. */
+  readonly startMs: number;
   stop(): Promise<void>;
   /** After `stop`. */
   start(): Promise<void>;
@@ -74,7 +76,9 @@ export async function startBenchBroker(
   );
   writeFileSync(configFile, unlimited, { mode: 0o600 });
   const start = () => serve(directory, join(folder, 'log'), env);
+  const begunAt = performance.now();
   let stop = await start();
+  const startMs = performance.now() - begunAt;
   return {
     directory,
     url,
@@ -83,6 +87,7 @@ export async function startBenchBroker(
       const { data } = await brokerInvite({ directory, user: person, forSeconds: 3600 }, HOST);
       return (data as { url: string }).url;
     },
+    startMs,
     stop: () => stop(),
     async start() {
       stop = await start();

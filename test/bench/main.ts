@@ -10,6 +10,7 @@ import { measureBroker } from './broker-requests.ts';
 import { calibrate, calibrationSection } from './calibration.ts';
 import { endAll } from './cleanup.ts';
 import { measureDecisions } from './decisions.ts';
+import { measureFleet } from './fleet.ts';
 import { measureIssuers } from './issuers.ts';
 import { enrolEngineers } from './load.ts';
 import { formatSection, isMet, type Section, toJson } from './report.ts';
@@ -44,6 +45,8 @@ async function main(): Promise<void> {
   show(await measureAlerts(broker));
   await endAll();
   show(await measureIssuers());
+  await endAll();
+  show(await measureFleet());
   await endAll();
   show(measureDecisions());
   show(measureScale());
