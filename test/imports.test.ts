@@ -53,6 +53,8 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   fastify: /^broker\//,
   pino: /^broker\//,
   'prom-client': /^broker\//,
+  '@aws-sdk/client-iam': /^issuers\/aws-sdk\.ts$/,
+  '@aws-sdk/client-sts': /^issuers\/aws-sdk\.ts$/,
   undici: /^(broker|sources|notify|issuers)\//,
   luxon: /^(catalogue|sources)\//,
   'ical.js': /^sources\/ical\.ts$/,

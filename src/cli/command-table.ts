@@ -70,6 +70,11 @@ export const sections: readonly CommandSection[] = [
         load: async () => (await import('./commands/credential.ts')).credentialCommand,
       },
       {
+        name: 'console',
+        summary: "open a target's own web console",
+        load: async () => (await import('./commands/console.ts')).consoleCommand,
+      },
+      {
         name: 'resources',
         summary: 'what can be asked for',
         load: async () => (await import('./commands/resources.ts')).resourcesCommand,

@@ -74,7 +74,8 @@ function byKind(credentials: readonly HeldCredential[]) {
   })).filter(({ held }) => held.length > 0);
 }
 
-function ofOneKind(credential: HeldCredential): Held<TargetKind> {
+/** Throws AppError `corrupt_file` for a secret of another kind than what it belongs to. */
+export function ofOneKind(credential: HeldCredential): Held<TargetKind> {
   const { publicPart, secret } = credential;
   if (publicPart.kind !== secret.kind)
     throw new AppError('corrupt_file', 'the credential does not fit its secret');

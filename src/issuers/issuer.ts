@@ -97,7 +97,13 @@ export interface EndReport {
 export type Proof =
   | { state: 'proven'; method: string; at: number }
   /** Not proven, but the target refuses it by itself from then on. */
-  | { state: 'expires'; method: string; expiresAtMs: number }
+  | {
+      state: 'expires';
+      method: string;
+      expiresAtMs: number;
+      /** For how long asking again would tell nothing new; the broker's own measure where it isn't given. */
+      lookAgainMs?: number;
+    }
   | { state: 'unproven'; method: string; reason: string };
 
 /** Where logins leave nothing at the target by which they could be listed, there is nothing to compare: `persists: false`. */

@@ -1,5 +1,6 @@
 /** The one place that lists the kinds of targets: a new kind is a file with an issuer, and a line here. */
 import type { KeyObject } from 'node:crypto';
+import { createAwsIssuer } from './aws.ts';
 import type { Issuer } from './issuer.ts';
 import { createKubernetesIssuer } from './kubernetes.ts';
 import { createMariadbIssuer } from './mariadb.ts';
@@ -38,6 +39,7 @@ export function createIssuers(options: IssuersOptions): {
     createRedisIssuer({ ...options, now }),
     createSshIssuer({ ...options, now, probe: createSshProbe(), revocationWaitMs: REVOCATION_WAIT_MS }),
     createKubernetesIssuer(options),
+    createAwsIssuer({ ...options, now }),
   ];
   return {
     issuers,

@@ -32,7 +32,8 @@ export interface CallOptions {
 export class TestDevice {
   readonly keys = generateKeyPairSync('ed25519');
   readonly signingKey = formatPublicKey(this.keys.publicKey);
-  readonly sealingKey = formatPublicKey(generateKeyPairSync('x25519').publicKey);
+  readonly sealing = generateKeyPairSync('x25519');
+  readonly sealingKey = formatPublicKey(this.sealing.publicKey);
   readonly keyId = keyThumbprint(this.signingKey);
   readonly base: string;
   readonly nowSeconds: () => number;

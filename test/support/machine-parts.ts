@@ -2,7 +2,7 @@
 // Where this is root on Debian the packages get installed; elsewhere the suites of a missing part skip (parts.ts).
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { delimiter, isAbsolute, join } from 'node:path';
 import { POSTGRES_PACKAGES, postgresProgram } from './postgres-programs.ts';
 
 const COMMANDS = {
@@ -25,6 +25,8 @@ const COMMANDS = {
   faketime: { faketime: 'faketime' },
   shells: { bash: 'bash', zsh: 'zsh', fish: 'fish' },
   kubectl: { kubectl: 'kubernetes-client' },
+  // Debian's own: what somebody has from pip is not on the PATH of a test.
+  aws: { '/usr/bin/aws': 'awscli' },
 } as const satisfies Record<string, Record<string, string>>;
 
 export type PartName = keyof typeof COMMANDS | 'postgres';
@@ -39,6 +41,7 @@ export const PART_NAMES: readonly PartName[] = [
   'faketime',
   'shells',
   'kubectl',
+  'aws',
 ];
 
 /** The account that tests log in to over SSH where they run as root. */
@@ -49,6 +52,7 @@ export type MissingParts = Partial<Record<PartName, string>>;
 
 /** Finds a command in PATH and in the administrator's folders, which a plain user's PATH lacks. */
 export function findCommand(name: string): string | undefined {
+  if (isAbsolute(name)) return isExecutable(name) ? name : undefined;
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'];
   return folders.map((folder) => join(folder, name)).find(isExecutable);
 }

@@ -1,5 +1,6 @@
 /** The one place that lists how each kind of target is read from the catalogue. */
 import type { TargetKind } from '../../protocol/target-kinds.ts';
+import { AWS, type AwsSettings } from './aws.ts';
 import { KUBERNETES, type KubernetesSettings } from './kubernetes.ts';
 import { MARIADB, type MariadbSettings } from './mariadb.ts';
 import { POSTGRES, type PostgresSettings } from './postgres.ts';
@@ -12,7 +13,8 @@ export type TargetSettings =
   | SshSettings
   | MariadbSettings
   | RedisSettings
-  | KubernetesSettings;
+  | KubernetesSettings
+  | AwsSettings;
 
 type Readers = { readonly [K in TargetKind]: TargetReader<Extract<TargetSettings, { kind: K }>> };
 const READERS: Readers = {
@@ -21,6 +23,7 @@ const READERS: Readers = {
   mariadb: MARIADB,
   redis: REDIS,
   kubernetes: KUBERNETES,
+  aws: AWS,
 };
 
 export function targetReader(kind: TargetKind): TargetReader<TargetSettings> {

@@ -1,5 +1,6 @@
 /** The one place that lists the tools of `oncall setup`. */
 import { AppError } from '../../protocol/errors.ts';
+import { AWS_TOOL } from './aws.ts';
 import { KUBECTL_TOOL } from './kubectl.ts';
 import { MARIADB_TOOL } from './mariadb.ts';
 import { PROMPT_TOOL } from './prompt.ts';
@@ -14,6 +15,7 @@ export const SETUP_TOOLS: readonly SetupTool[] = [
   MARIADB_TOOL,
   REDIS_TOOL,
   KUBECTL_TOOL,
+  AWS_TOOL,
   PROMPT_TOOL,
 ];
 

@@ -4,6 +4,7 @@
  */
 import type { TargetKind } from '../../protocol/target-kinds.ts';
 import type { KeyMaterial, PublicPart } from '../../protocol/targets/kinds.ts';
+import type { ClientConfig } from '../config.ts';
 import type { HeldCredential } from '../credentials.ts';
 import type { ClientPaths, Environment } from '../paths.ts';
 import type { CredentialSecret } from './kinds.ts';
@@ -25,6 +26,15 @@ export interface Material<K extends TargetKind> {
   readonly material: Extract<KeyMaterial, { kind: K }>;
   /** The secret, once the broker has answered. */
   readonly secretFor: (part: PartOf<K>, unseal: Unseal) => Promise<SecretOf<K>>;
+}
+
+/** How the vendor's own sign-in is reached. */
+export interface ConsoleOptions {
+  /** Whose certificates are believed: nobody's pinned key, but a company's CA where one is configured. */
+  readonly trust: Pick<ClientConfig, 'ca' | 'identityCertificate'>;
+  readonly env: Environment;
+  readonly now: () => number;
+  readonly signal: AbortSignal | undefined;
 }
 
 /** A program and its arguments. */
@@ -66,6 +76,8 @@ export interface ClientTarget<K extends TargetKind> {
    * it tells how to get access where none lives. Never a secret: these files stay. Throws AppError for a path no file can hold.
    */
   toolFiles?(input: ToolFilesInput): Readonly<Record<string, string>>;
+  /** How the parts of a joined file, newest first, become one; one after the other unless given. */
+  join?(parts: readonly string[]): string;
   /** What a tool's environment gets for these, at least one. Without secrets, unless the tool reads them from nowhere else. */
   environment(paths: ClientPaths, credentials: readonly Held<K>[]): Readonly<Record<string, string>>;
   /** The command that `oncall run` starts, for tools that are told by arguments alone where to go. Never a secret. */
@@ -85,4 +97,11 @@ export interface ClientTarget<K extends TargetKind> {
   readonly usualFormat: string;
   /** The client that people open it with, at one of its {@link toolNames} where it has several: what `oncall connect` starts. */
   tool(part: PartOf<K>, place?: string): Command;
+  /** For a kind that has one: the web console of the target. */
+  readonly console?: {
+    /** When a session that is opened with this credential ends by itself, whatever is done here. */
+    endsAt(part: PartOf<K>): string;
+    /** A link that signs a browser in. Secret: whoever has it is that person. */
+    open(credential: Held<K>, options: ConsoleOptions): Promise<string>;
+  };
 }

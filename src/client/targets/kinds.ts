@@ -1,5 +1,6 @@
 /** The one place that lists what this machine knows of each kind of target. */
 import type { TargetKind } from '../../protocol/target-kinds.ts';
+import { AWS } from './aws.ts';
 import type { ClientTarget } from './client-target.ts';
 import { KUBERNETES } from './kubernetes.ts';
 import { MARIADB } from './mariadb.ts';
@@ -14,7 +15,13 @@ export type CredentialSecret =
   | { readonly kind: 'ssh'; readonly privateKey: string; readonly publicKey: string }
   | { readonly kind: 'mariadb'; readonly password: string }
   | { readonly kind: 'redis'; readonly password: string }
-  | { readonly kind: 'kubernetes'; readonly token: string };
+  | { readonly kind: 'kubernetes'; readonly token: string }
+  | {
+      readonly kind: 'aws';
+      readonly accessKeyId: string;
+      readonly secretAccessKey: string;
+      readonly sessionToken: string;
+    };
 
 type Targets = { readonly [K in TargetKind]: ClientTarget<K> };
 const TARGETS: Targets = {
@@ -23,6 +30,7 @@ const TARGETS: Targets = {
   mariadb: MARIADB,
   redis: REDIS,
   kubernetes: KUBERNETES,
+  aws: AWS,
 };
 
 export function clientTarget(kind: TargetKind): ClientTarget<TargetKind> {

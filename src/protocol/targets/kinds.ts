@@ -1,5 +1,6 @@
 /** What a device sends for a credential of each kind, and what it gets. */
 import { type Static, Type } from '@sinclair/typebox';
+import { AwsMaterial, AwsPart } from './aws.ts';
 import { KubernetesMaterial, KubernetesPart } from './kubernetes.ts';
 import { MariadbMaterial, MariadbPart } from './mariadb.ts';
 import { PostgresMaterial, PostgresPart } from './postgres.ts';
@@ -13,9 +14,17 @@ export const KeyMaterial = Type.Union([
   MariadbMaterial,
   RedisMaterial,
   KubernetesMaterial,
+  AwsMaterial,
 ]);
 export type KeyMaterial = Static<typeof KeyMaterial>;
 
 /** What the device needs besides its own secret. Stored with the credential; never logs in by itself. */
-export const PublicPart = Type.Union([PostgresPart, SshPart, MariadbPart, RedisPart, KubernetesPart]);
+export const PublicPart = Type.Union([
+  PostgresPart,
+  SshPart,
+  MariadbPart,
+  RedisPart,
+  KubernetesPart,
+  AwsPart,
+]);
 export type PublicPart = Static<typeof PublicPart>;
