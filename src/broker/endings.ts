@@ -3,7 +3,7 @@
  * live sessions, remove) → proof → `ended`. A row is `ended` only after proof taken past any call still in flight; what
  * cannot be proven is tried again with backoff and shown.
  */
-import type { Issuer } from '../issuers/issuer.ts';
+import type { Issuer, Proof } from '../issuers/issuer.ts';
 import type { Json } from '../protocol/canonical-json.ts';
 import { createId } from '../protocol/ids.ts';
 import { formatInstant } from '../protocol/time.ts';
@@ -91,9 +91,10 @@ export function createEndings(store: Store, issuers: ReadonlyMap<string, Issuer>
       // A call that was in flight when the end began may still have acted after this proof: take another one later.
       if (proof.state !== 'proven' || takenAt < credential.leaseUntil) {
         await tx.moveCredential(credential.id, ['ending'], { proof: record });
+        if (proof.state === 'expires' && isNews(credential)) await recordUnproven(tx, credential, record);
         if (proof.state === 'proven') return credential.leaseUntil;
         return proof.state === 'expires'
-          ? Math.min(nowMs + PROVE_AGAIN_MS, Math.max(proof.expiresAtMs, nowMs + 1000))
+          ? Math.min(nowMs + (proof.lookAgainMs ?? PROVE_AGAIN_MS), Math.max(proof.expiresAtMs, nowMs + 1000))
           : nowMs + PROVE_AGAIN_MS;
       }
       const moved = await tx.moveCredential(credential.id, ['ending'], {
@@ -114,6 +115,16 @@ export function createEndings(store: Store, issuers: ReadonlyMap<string, Issuer>
         });
       }
       return undefined;
+    });
+  }
+
+  /** What was done at a target that nobody can ask for proof: written down when it is done, not when its time has proven it. */
+  async function recordUnproven(tx: Tx, credential: CredentialRow, record: Json): Promise<void> {
+    await log.record(tx, {
+      event: 'credential.end-unproven',
+      actor: BROKER,
+      subject: { credential: credential.id, grant: credential.grantId, handle: credential.handle },
+      data: { cause: credential.endCause, ...(record as Record<string, Json>) },
     });
   }
 
@@ -144,4 +155,10 @@ export function createEndings(store: Store, issuers: ReadonlyMap<string, Issuer>
       }
     },
   };
+}
+
+/** Of an end that came before the login's own, seen for the first time. */
+function isNews({ endCause, proof }: CredentialRow): boolean {
+  const known = proof as unknown as { proof?: Proof } | null;
+  return endCause !== 'expired' && known?.proof?.state !== 'expires';
 }
