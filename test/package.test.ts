@@ -4,7 +4,16 @@
 // Neither package-lock.json nor a shrinkwrap reaches the installation of a tarball (npm honours a shrinkwrap only where
 // the registry announces it), and bundled dependencies would carry the native parts of one platform. So every version is
 // pinned in package.json: a dependency of a dependency that is asked for by a range is a dependency of ours, exactly.
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, resolve } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { cleanEnvironment, startProcess } from './support/process.ts';
@@ -26,6 +35,8 @@ interface LockedPackage {
 const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as {
   version: string;
   dependencies: Record<string, string>;
+  peerDependencies: Record<string, string>;
+  peerDependenciesMeta: Record<string, { optional: boolean }>;
 };
 const lock = JSON.parse(readFileSync('package-lock.json', 'utf8')) as Lock;
 /** What an installation may consist of: [path in the tree, package]. */
@@ -159,6 +170,33 @@ describe('the installed package', () => {
         code: 0,
       });
     }
+  });
+
+  test('comes without the AWS SDK, and says how to get it where an account needs it', async () => {
+    const { peerDependencies, peerDependenciesMeta } = manifest;
+    const optional = Object.keys(peerDependencies).filter((name) => peerDependenciesMeta[name]?.optional);
+    expect(optional).toEqual(Object.keys(peerDependencies));
+    const directory = join(home, 'broker');
+    const env = { ...cleanEnvironment(home), AWS_EC2_METADATA_DISABLED: 'true' };
+    const oncall = (...args: string[]) =>
+      run(join(prefix, 'bin', 'oncall'), ['broker', ...args], { cwd: home, env });
+    const place = ['--listen', '127.0.0.1:7443', '--public-url', 'https://localhost:7443'];
+    expect(await oncall('init', directory, '--admin', 'dora', ...place)).toMatchObject({ code: 0 });
+    rmSync(join(directory, 'policies', 'starter.cedar'));
+    const kind = 'type: aws, service: orders, environment: production, sensitivity: high, region: eu-west-1';
+    const role = '{ arn: "arn:aws:iam::123456789012:role/oncall-read" }';
+    writeFileSync(
+      join(directory, 'catalogue.yaml'),
+      `services: { orders: { schedules: [] } }\nresources: { prod: { ${kind}, roles: { read: ${role} } } }\n`,
+    );
+    const check = ['target', 'prod', '--check', '--dir', directory];
+    const without = await oncall(...check);
+    expect(without).toMatchObject({ code: 1, stdout: expect.stringContaining('missing AWS SDK') });
+    for (const name of optional) expect(without.stdout).toContain(`${name}@`);
+    // Where `npm install --global` puts it.
+    symlinkSync(resolve('node_modules', '@aws-sdk'), join(prefix, 'lib', 'node_modules', '@aws-sdk'));
+    const withIt = await oncall(...check);
+    expect(withIt).toMatchObject({ code: 1, stdout: expect.stringContaining('missing credentials') });
   });
 
   test('runs', async () => {
