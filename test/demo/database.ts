@@ -4,7 +4,7 @@ import { delimiter, join, resolve } from 'node:path';
 import pg from 'pg';
 import { type PostgresServer, postgresUrl, startPostgres } from '../support/postgres-server.ts';
 import { TARGET_SQL } from './setting.ts';
-import { atEnd, detail, oncall, until } from './stage.ts';
+import { atEnd, detail, type OncallOptions, oncall, until } from './stage.ts';
 
 export interface Login {
   user: string;
@@ -34,8 +34,11 @@ export async function runQuery(person: string, target: string, sql: string): Pro
 }
 
 /** The very login that `run` uses: to be tried again after its end. */
-export async function loginOf(person: string, target: string): Promise<Login> {
-  const { output } = await oncall(person, ['credential', target, '--format', 'json'], { quiet: true });
+export async function loginOf(person: string, target: string, options: OncallOptions = {}): Promise<Login> {
+  const { output } = await oncall(person, ['credential', target, '--format', 'json'], {
+    ...options,
+    quiet: true,
+  });
   return JSON.parse(output) as Login;
 }
 

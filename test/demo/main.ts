@@ -5,26 +5,42 @@ import { join } from 'node:path';
 import { startTarget } from './database.ts';
 import { type Broker, enroll, startBroker } from './installation.ts';
 import { playMainJob } from './main-job.ts';
+import { bringIn, startMariadb, startRedis } from './more-servers.ts';
 import { playOnCall } from './on-call.ts';
 import { demoCatalogue } from './setting.ts';
-import { endAll, homeOf, ONCALL, oncall, openStage, say, step } from './stage.ts';
+import { detail, endAll, homeOf, ONCALL, oncall, openStage, say, step } from './stage.ts';
+import { playStayAlive } from './stay-alive.ts';
+
+const NAMES: Readonly<Record<string, string>> = { billing: 'a MariaDB', cache: 'a Redis' };
 
 async function main(): Promise<void> {
   say('oncall demo: a real broker, a real PostgreSQL, a real device key');
   const folder = openStage();
-  const [password, bearer] = [randomBytes(12).toString('hex'), randomBytes(24).toString('hex')];
+  // Of 32 letters and digits: what MariaDB's key pairs are made of.
+  const [password, bearer] = [randomBytes(16).toString('hex'), randomBytes(24).toString('hex')];
 
   step('a PostgreSQL as db-replica, with the roles that `oncall broker target db-replica` prints');
   const postgres = await startTarget(folder, password);
 
+  const started = [await startMariadb(folder, password), await startRedis(folder, password)];
+  const more = started.filter((server) => server !== undefined);
+  if (more.length > 0)
+    detail(`and, since they are installed: ${more.map(({ resource }) => NAMES[resource]).join(', ')}`);
+
   step('a broker of our own: `oncall broker init`, then `serve`');
-  const secrets = { 'db-replica': password, alertmanager: bearer };
-  const broker = await startBroker(folder, demoCatalogue(postgres), secrets);
+  const secrets = {
+    'db-replica': password,
+    alertmanager: bearer,
+    ...Object.fromEntries(more.map(({ resource }) => [resource, password])),
+  };
+  const broker = await startBroker(folder, demoCatalogue(postgres, more), secrets);
+  for (const server of more) await bringIn(server, broker.directory);
 
   step('two people enrol: ana, who is on call, and dora, who is not');
   for (const person of ['dora', 'ana']) await enroll(broker, person);
 
   await playMainJob(postgres);
+  await playStayAlive(postgres, more);
   await playOnCall(broker, postgres, bearer);
 
   step('the audit log, exported and verified offline');

@@ -1,5 +1,6 @@
 // What the demo's people and database are like.
 import type { PostgresServer } from '../support/postgres-server.ts';
+import type { MoreServer } from './more-servers.ts';
 
 /** The roles that `oncall broker target db-replica` asks for, and a table to look at. */
 export const TARGET_SQL = (password: string): string => `
@@ -20,7 +21,7 @@ export const TARGET_SQL = (password: string): string => `
 /** Nobody logs in there: what nobody uses costs nothing to open. */
 const HOST_KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK4hODvxhIL3kuR7p1yt9ZwvpPEtRAxxrWJtVe0y6eo4';
 
-export const demoCatalogue = ({ port, caFile }: PostgresServer): string => `
+export const demoCatalogue = ({ port, caFile }: PostgresServer, more: readonly MoreServer[]): string => `
 groups: [sre, security, leads, oncall-admins]
 people:
   ana: { name: Ana Ruiz, groups: [sre], manager: carla }
@@ -54,7 +55,21 @@ resources:
     roles:
       read: { template: oncall_tpl_read }
       write: { template: oncall_tpl_write }
-  db-host:
+  orders-db:
+    description: The same, for whoever has twenty seconds at a time
+    type: postgres
+    service: orders
+    environment: production
+    sensitivity: medium
+    defaultRole: read
+    session: { default: 2h, max: 4h, maxExtensions: 4 }
+    credential: 20s
+    connection: { host: 127.0.0.1, port: ${port}, database: orders, sslMode: verify-full, ca: ${JSON.stringify(caFile)} }
+    broker: { user: oncall_broker, password: { file: secrets/db-replica } }
+    quarantineRole: oncall_quarantine
+    roles:
+      read: { template: oncall_tpl_read }
+${more.map(moreResource).join('')}  db-host:
     description: Host of the orders database
     type: ssh
     service: orders
@@ -65,6 +80,7 @@ resources:
     roles:
       operator: { login: ops }
 bundles:
+  orders-tools: { targets: [${['orders-db', ...more.map(({ resource }) => resource)].join(', ')}] }
   orders-incident: { targets: [db-replica, "db-host:operator"] }
 automation:
   orders-down:
@@ -77,3 +93,26 @@ approvals:
       - { approvers: [carla], wait: 2s }
       - { approvers: [dora] }
 `;
+
+const KINDS: Readonly<Record<string, (port: number) => string>> = {
+  billing: (port) => `    type: mariadb
+    connection: { host: 127.0.0.1, port: ${port}, database: orders, sslMode: disable }
+    roles:
+      read: { grant: readers }
+`,
+  cache: (port) => `    type: redis
+    connection: { host: 127.0.0.1, port: ${port}, tls: false }
+    roles:
+      read: { rules: ["+@read", "~*"] }
+`,
+};
+
+function moreResource({ resource, port }: MoreServer): string {
+  return `  ${resource}:
+    service: orders
+    environment: production
+    sensitivity: medium
+    credential: 20s
+    broker: { user: oncall_broker, password: { file: secrets/${resource} } }
+${KINDS[resource]?.(port) ?? ''}`;
+}

@@ -22,6 +22,13 @@ export interface Background {
   sees(text: string): Promise<void>;
 }
 
+export interface OncallOptions {
+  quiet?: boolean;
+  codes?: readonly number[];
+  /** With the person's background agent, which has to be told to end. */
+  agent?: boolean;
+}
+
 const PATIENCE_MS = 20_000;
 const LOOK_MS = 20;
 
@@ -51,10 +58,10 @@ export const homeOf = (person: string) => join(folder, 'home', person);
 export async function oncall(
   person: string,
   args: readonly string[],
-  { quiet = false, codes = [0] }: { quiet?: boolean; codes?: readonly number[] } = {},
+  { quiet = false, codes = [0], agent = false }: OncallOptions = {},
 ): Promise<Outcome> {
   if (!quiet) show(args, person);
-  const child = start(person, args);
+  const child = start(person, args, agent);
   const [output, problems] = [collect(child.stdout), collect(child.stderr)];
   const code = await new Promise<number>((done) => child.once('close', (status) => done(status ?? 1)));
   if (!quiet) process.stdout.write(indent(output() + problems()));
@@ -89,20 +96,24 @@ export function background(person: string, args: readonly string[]): Background 
   };
 }
 
-export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+export async function until(
+  what: string,
+  isSo: () => boolean | Promise<boolean>,
+  patienceMs = PATIENCE_MS,
+): Promise<void> {
   for (const started = Date.now(); !(await isSo()); await delay(LOOK_MS)) {
-    if (Date.now() - started > PATIENCE_MS) throw new Error(`waited in vain for ${what}`);
+    if (Date.now() - started > patienceMs) throw new Error(`waited in vain for ${what}`);
   }
 }
 
-function start(person: string, args: readonly string[]): ChildProcess {
+function start(person: string, args: readonly string[], agent = false): ChildProcess {
   const { NODE_EXTRA_CA_CERTS: _unused, ...env } = process.env;
   return spawn(process.execPath, [ONCALL, ...args], {
-    // Nothing is left behind, not even for a minute.
     env: {
       ...env,
       ONCALL_HOME: homeOf(person),
-      ONCALL_AGENT: 'off',
+      // Nothing is left behind, not even for a minute.
+      ...(!agent && { ONCALL_AGENT: 'off' }),
       ...(process.stdout.isTTY && { FORCE_COLOR: '1' }),
     },
     stdio: ['ignore', 'pipe', 'pipe'],
