@@ -70,7 +70,10 @@ describe.skipIf(!part('mariadb'))('a mariadb target in trouble', () => {
     const before = await traceOf(own, login.handle);
     const renewal = login.renew({ lifeMs: LIFE_MS * 2, deadlineMs: Date.now() - 1 });
     expect(await codeOf(renewal)).toBe('target_unreachable');
+    // The first call again, by a broker that was paused: what it made then is left alone.
+    expect(await codeOf(login.issue({ deadlineMs: Date.now() - 1 }))).toBe('target_unreachable');
     expect(await traceOf(own, login.handle)).toBe(before);
+    expect(await login.works()).toBe(true);
     await login.end();
   });
 

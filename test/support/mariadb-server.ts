@@ -1,6 +1,6 @@
 // A real MariaDB of a test's own, on a free loopback port: TLS on, a binary log, event scheduler on, and a time zone that is
 // not UTC, as a server's may be. The administrator comes in by the socket.
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findCommand } from './machine-parts.ts';
 import { requirePart } from './parts.ts';
@@ -51,7 +51,9 @@ export async function startMariadb(): Promise<TestMariadb> {
   writeFileSync(file('ca.pem'), tls.ca);
   writeFileSync(file('server.crt'), tls.certificate);
   writeFileSync(file('server.key'), tls.key, { mode: 0o600 });
-  const where = ['--no-defaults', `--datadir=${file('data')}`, ...ROOT];
+  // At its start a server removes the temporary tables of any other that shares the folder with it.
+  mkdirSync(file('tmp'));
+  const where = ['--no-defaults', `--datadir=${file('data')}`, `--tmpdir=${file('tmp')}`, ...ROOT];
   const install = startProcess(
     'mariadb-install-db',
     [...where, '--auth-root-authentication-method=normal', '--skip-test-db'],
