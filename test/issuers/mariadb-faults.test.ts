@@ -95,6 +95,24 @@ describe.skipIf(!part('mariadb'))('a mariadb target in trouble', () => {
     await login.end();
   });
 
+  test('whose answer was lost may have made the login, and the end takes it away all the same', async () => {
+    const own = await shared();
+    const login = createLogin(own);
+    const blocker = own.server.admin('FLUSH TABLES WITH READ LOCK; SELECT SLEEP(1.2); UNLOCK TABLES;');
+    await waitFor(async () => (await own.server.admin('SHOW PROCESSLIST')).includes('SLEEP(1.2)'), {
+      what: 'the lock',
+    });
+    expect(await codeOf(login.issue({ signal: AbortSignal.timeout(300) }))).toBe('target_unreachable');
+    await blocker;
+    // The call goes on at the server, which does not see that nobody waits: it is in time.
+    await waitFor(async () => (await traceOf(own, login.handle)).split('\n').length === 2, {
+      what: 'the account of the call that was given up',
+    });
+    await login.end();
+    expect(await login.prove()).toMatchObject({ state: 'proven' });
+    expect(await traceOf(own, login.handle)).toBe('');
+  });
+
   test('whose call died half-way has left an account that is locked, and the end takes it away', async () => {
     const own = await shared();
     const login = createLogin(own);

@@ -240,6 +240,21 @@ describe.skipIf(!part('mariadb'))('mariadb', () => {
     await Promise.all([first.end(), second.end()]);
   });
 
+  test('a survey lists an account of our scheme that stands in no table, and never as ours', async () => {
+    const own = await shared();
+    const name = 'oncall_mallory_0123456789abcdefghj';
+    await own.server.admin(
+      `ALTER EVENT oncall.reap DISABLE; CREATE USER '${name}'@'%'; CREATE USER oncall_mallory;`,
+    );
+    const survey = await own.issuer.survey(own.resource, AbortSignal.timeout(5_000));
+    expect(survey).toEqual({
+      persists: true,
+      found: [{ handle: name, isOurs: false, expiresAtMs: undefined, note: '' }],
+      isComplete: true,
+    });
+    await own.server.admin(`DROP USER '${name}'@'%', oncall_mallory; ALTER EVENT oncall.reap ENABLE;`);
+  });
+
   test('nothing of a login reaches the binary log, and so no replica, where its sessions would outlive it', async () => {
     const own = await shared();
     const position = () => own.server.admin('SHOW MASTER STATUS');

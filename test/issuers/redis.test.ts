@@ -158,6 +158,22 @@ describe.skipIf(!part('redis'))('redis', () => {
     for (const session of sessions) await session.stop();
   });
 
+  test('a survey lists a user of our scheme that says of nobody whose it is, and never as ours', async () => {
+    const own = await shared();
+    const names = [1, 2].map((n) => `oncall_mallory_${'0'.repeat(18)}${n}`);
+    await own.redis.admin('ACL', 'SETUSER', names[0]!, 'on', 'nopass');
+    const words = '(~oncall:until=1:broker=%ff:grant=%1b[31m:incident=x)';
+    await own.redis.admin('ACL', 'SETUSER', names[1]!, words);
+    await own.redis.admin('ACL', 'SETUSER', 'oncall_mallory');
+    const survey = await own.issuer.survey(own.resource, AbortSignal.timeout(5_000));
+    expect(survey).toEqual({
+      persists: true,
+      found: names.map((handle) => ({ handle, isOurs: false, expiresAtMs: undefined, note: '' })),
+      isComplete: true,
+    });
+    await own.redis.admin('ACL', 'DELUSER', ...names, 'oncall_mallory');
+  });
+
   test('one call made twice at the same time makes one login', async () => {
     const own = await shared();
     for (const login of [createLogin(own), createLogin(own), createLogin(own)]) {
