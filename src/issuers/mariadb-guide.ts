@@ -38,8 +38,13 @@ export function mariadbGuide(resource: Resource): TargetGuide {
       {
         title:
           'the event scheduler, which runs the reaper: MariaDB does not end accounts by the minute itself',
-        where: `the same client, and a file such as /etc/mysql/mariadb.conf.d/90-oncall.cnf on ${host} for the next start: [mariadbd] and below it event_scheduler=ON and plugin_load_add=auth_ed25519`,
+        where: 'the same client',
         text: fixes.scheduler(),
+      },
+      {
+        title: 'the same at the next start',
+        where: `a root shell on ${host} (where MariaDB reads /etc/mysql/mariadb.conf.d, as on Debian and Ubuntu)`,
+        text: "printf '[mariadbd]\\nevent_scheduler=ON\\n' > /etc/mysql/mariadb.conf.d/90-oncall.cnf",
       },
       { title: 'prove it', where: "the broker's host", text: `oncall broker target ${resource.id} --check` },
     ],

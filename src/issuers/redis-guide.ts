@@ -9,6 +9,7 @@ import type { TargetGuide } from './issuer.ts';
 import { redisSettings } from './redis-connection.ts';
 import { KEY_PREFIX } from './redis-login.ts';
 import {
+  cliOptions,
   REAPED_KEY,
   REAPER_USER,
   type ReaperFiles,
@@ -37,16 +38,6 @@ export function redisGuide(resource: Resource): TargetGuide {
       },
       {
         title:
-          'an ACL file, so that a user who was removed stays removed after a restart (unless there is one already)',
-        where: `a root shell on ${host}; then take "user" and "requirepass" lines out of redis.conf and restart Redis`,
-        text: [
-          'install -o redis -g redis -m 600 /dev/null /etc/redis/users.acl',
-          `redis-cli -h ${host} -p ${port} --askpass ACL LIST > /etc/redis/users.acl`,
-          "echo 'aclfile /etc/redis/users.acl' >> /etc/redis/redis.conf",
-        ].join('\n'),
-      },
-      {
-        title:
           'the reaper: Redis knows no date for users, so a timer drops those whose time is over, broker or no broker',
         where: `a root shell on ${host}`,
         text: [
@@ -60,6 +51,17 @@ export function redisGuide(resource: Resource): TargetGuide {
           writeFile(`/etc/systemd/system/${unit}.timer`, reaperTimer()),
           'systemctl daemon-reload',
           `systemctl enable --now ${unit}.timer`,
+        ].join('\n'),
+      },
+      {
+        title:
+          'an ACL file, so that a user who was removed stays removed after a restart (unless there is one already)',
+        where: `a root shell on ${host}; then take "user" and "requirepass" lines out of redis.conf and restart Redis`,
+        text: [
+          // With the users as they are: an empty file would let the default user in without a password.
+          'install -o redis -g redis -m 600 /dev/null /etc/redis/users.acl',
+          `redis-cli ${cliOptions(settings, files)} --askpass -e ACL LIST > /etc/redis/users.acl &&`,
+          "  echo 'aclfile /etc/redis/users.acl' >> /etc/redis/redis.conf",
         ].join('\n'),
       },
       { title: 'prove it', where: "the broker's host", text: `oncall broker target ${resource.id} --check` },

@@ -19,10 +19,15 @@ export interface ReaperFiles {
   ca: string | undefined;
 }
 
+/** How redis-cli gets to the server from the server's own host. */
+export function cliOptions({ host, port, tls }: RedisSettings, { ca }: ReaperFiles): string {
+  const options = [`-h ${host}`, `-p ${port}`];
+  if (tls) options.push('--tls', ...(ca === undefined ? [] : [`--cacert ${ca}`]));
+  return options.join(' ');
+}
+
 /** POSIX sh. Ends with 0 if nobody is left whose time is over. */
-export function reaperScript({ host, port, tls }: RedisSettings, files: ReaperFiles): string {
-  const options = [`-h ${host}`, `-p ${port}`, `--user ${REAPER_USER}`, '--no-auth-warning', '-e'];
-  if (tls) options.push('--tls', ...(files.ca === undefined ? [] : [`--cacert ${files.ca}`]));
+export function reaperScript(settings: RedisSettings, files: ReaperFiles): string {
   const name = HANDLE_PATTERN.slice(1, -1);
   return `#!/bin/sh
 # Drops the Redis users of oncall whose time is over. Each carries its date in a selector that gives no right; one of our
@@ -34,7 +39,7 @@ REDISCLI_AUTH=$(cat '${files.secret}')
 export REDISCLI_AUTH
 
 redis() {
-  redis-cli ${options.join(' ')} "$@" < /dev/null
+  redis-cli ${cliOptions(settings, files)} --user ${REAPER_USER} --no-auth-warning -e "$@" < /dev/null
 }
 fail() {
   echo "oncall-redis-reaper: $1" >&2

@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { createRedisIssuer } from '../../src/issuers/redis.ts';
 import { findCommand } from '../support/machine-parts.ts';
 import { part } from '../support/parts.ts';
+import { startRedis } from '../support/redis-server.ts';
 import { waitFor } from '../support/temp.ts';
 import { codeOf, createLogin, HOSTILE, issuerContract, LIFE_MS } from './contract.ts';
 import { resourceWith } from './postgres-world.ts';
@@ -19,6 +20,11 @@ describe.skipIf(!part('redis'))('redis', () => {
   async function lineOf(own: RedisWorld, handle: string): Promise<string | undefined> {
     const lines = (await own.redis.admin('ACL', 'LIST')).split('\n');
     return lines.find((line) => line.startsWith(`user ${handle} `));
+  }
+  async function missingIn(own: RedisWorld): Promise<string[]> {
+    const found = await own.issuer.check(own.resource, AbortSignal.timeout(10_000));
+    for (const { ok, fix } of found) expect(fix === undefined).toBe(ok);
+    return found.filter(({ ok }) => !ok).map(({ name }) => name);
   }
   const untilOf = (line: string | undefined) => Number(/until=(\d+):/.exec(line ?? '')?.[1]);
 
@@ -216,6 +222,35 @@ describe.skipIf(!part('redis'))('redis', () => {
     expect(readFileSync(own.redis.aclFile, 'utf8')).not.toContain(login.handle);
   });
 
+  test('a server without an ACL file is found, and the guide gives it one that keeps its users as they are', async () => {
+    const redis = await startRedis({ aclFile: false });
+    const own = await startRedisWorld({}, redis);
+    const checked = await own.issuer.check(own.resource, AbortSignal.timeout(10_000));
+    expect(checked.filter(({ ok }) => !ok).map(({ name }) => name)).toEqual(['acl file']);
+    // Without a file there is nothing to save: an end is as good.
+    const login = createLogin(own);
+    await login.issue();
+    await login.end();
+    expect(await login.prove()).toMatchObject({ state: 'proven' });
+
+    const step = own.issuer.guide(own.resource).steps.find(({ text }) => text.includes('aclfile'))!.text;
+    const lines = step
+      .replace('-o redis -g redis ', '')
+      .replace(' --askpass', ' --no-auth-warning')
+      .replaceAll(/\/etc\/oncall\/\S+\.pem/g, redis.caFile)
+      .replaceAll('/etc/redis/users.acl', redis.aclFile)
+      .replaceAll('/etc/redis/redis.conf', redis.configFile);
+    const env = { PATH: '/usr/bin:/bin', REDISCLI_AUTH: redis.password };
+    execFileSync('sh', ['-eu'], { input: lines, env });
+    const configuration = readFileSync(redis.configFile, 'utf8').replace(/^requirepass .*\n/m, '');
+    writeFileSync(redis.configFile, configuration);
+    await redis.stop('shutdown');
+    await redis.start();
+    expect(await own.reap()).toEqual({ code: 0, stderr: '' });
+    expect(await missingIn(own)).toEqual([]);
+    expect((await redis.cli(['ping'], { password: 'wrong' })).stdout).not.toContain('PONG');
+  });
+
   describe('the reaper', () => {
     test('drops who outlived their time, cuts their sessions and keeps all others, broker or no broker', async () => {
       const own = await shared();
@@ -282,12 +317,6 @@ describe.skipIf(!part('redis'))('redis', () => {
   });
 
   describe('the check', () => {
-    async function missingIn(own: RedisWorld): Promise<string[]> {
-      const found = await own.issuer.check(own.resource, AbortSignal.timeout(10_000));
-      for (const { ok, fix } of found) expect(fix === undefined).toBe(ok);
-      return found.filter(({ ok }) => !ok).map(({ name }) => name);
-    }
-
     test('passes on a server set up by the guide, says that the broker is as good as an administrator, and leaves nothing', async () => {
       const own = await shared();
       expect(await missingIn(own)).toEqual([]);

@@ -18,6 +18,7 @@ export interface TestRedis {
   /** The default user's. */
   password: string;
   aclFile: string;
+  configFile: string;
   log(): string;
   /** redis-cli as the default user, or as another; `input` are lines for its standard input. */
   cli(words: readonly string[], options?: RedisCliOptions): Promise<RedisCliResult>;
@@ -45,7 +46,8 @@ export interface RedisCliResult {
   stderr: string;
 }
 
-export async function startRedis(): Promise<TestRedis> {
+/** Without an ACL file the password is in the configuration, as on a server that was never touched. */
+export async function startRedis({ aclFile = true } = {}): Promise<TestRedis> {
   requirePart('redis');
   const folder = tempDir();
   const tls = await makeServerCertificate();
@@ -54,7 +56,7 @@ export async function startRedis(): Promise<TestRedis> {
   writeFileSync(file('ca.pem'), tls.ca);
   writeFileSync(file('server.crt'), tls.certificate);
   writeFileSync(file('server.key'), tls.key, { mode: 0o600 });
-  writeFileSync(file('users.acl'), `user default on >${password} ~* &* +@all\n`);
+  if (aclFile) writeFileSync(file('users.acl'), `user default on >${password} ~* &* +@all\n`);
   let [port, plainPort] = [await freePort(), await freePort()];
   const configure = () =>
     writeFileSync(
@@ -64,7 +66,7 @@ export async function startRedis(): Promise<TestRedis> {
         `tls-port ${port}`,
         'bind 127.0.0.1',
         `dir ${folder}`,
-        `aclfile ${file('users.acl')}`,
+        aclFile ? `aclfile ${file('users.acl')}` : `requirepass ${password}`,
         'save ""',
         `tls-cert-file ${file('server.crt')}`,
         `tls-key-file ${file('server.key')}`,
@@ -78,7 +80,8 @@ export async function startRedis(): Promise<TestRedis> {
 
   async function launch(fixedPort: boolean): Promise<TestProcess> {
     for (let attempt = 1; ; attempt++) {
-      configure();
+      // What a test has made of it stays.
+      if (!fixedPort) configure();
       const started = startProcess(program, [file('redis.conf')], { cwd: folder, input: '' });
       const ready = await started.waitForOutput('Ready to accept connections').then(
         () => true,
@@ -113,6 +116,7 @@ export async function startRedis(): Promise<TestRedis> {
     caFile: file('ca.pem'),
     password,
     aclFile: file('users.acl'),
+    configFile: file('redis.conf'),
     log: () => server.output(),
     async cli(words, more = {}) {
       const child = start(words, { input: '', ...more });
