@@ -3,10 +3,11 @@
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { HeldCredential } from '../../src/client/credentials.ts';
 import { environmentFor, wipeSessionFiles, writeSessionFiles } from '../../src/client/session-files.ts';
-import { joinedFile } from '../../src/client/session-paths.ts';
+import { grantFolder, joinedFile } from '../../src/client/session-paths.ts';
 import { AWS } from '../../src/client/targets/aws.ts';
 import type { Held, PartOf } from '../../src/client/targets/client-target.ts';
 import { beginToolFiles, followSession, toolLines } from '../../src/client/tool-files.ts';
@@ -98,6 +99,17 @@ describe('files for tools', () => {
     });
   });
 
+  test('say by this machine’s clock how long they are good, whatever the broker’s says', async () => {
+    const { paths } = testContext();
+    const receivedAtMs = Date.parse('2030-01-01T00:00:00.000Z');
+    await writeSessionFiles(paths, [held({ receivedAtMs })]);
+    const text = readFileSync(join(grantFolder(paths, GRANT_ID), 'aws-process.json'), 'utf8');
+    expect(JSON.parse(text)).toMatchObject({ Expiration: '2030-01-01T00:15:00Z' });
+    expect(AWS.goodUntilMs?.(text)).toBe(receivedAtMs + 900_000);
+    for (const damaged of ['', 'null', '{}', '{"Expiration":"soon"}'])
+      expect(AWS.goodUntilMs?.(damaged)).toBe(0);
+  });
+
   test('name each profile once, the newest grant first, and are gone with the last', async () => {
     const { paths } = testContext();
     const [older, newer] = [GRANT_ID, OTHER_GRANT].sort() as [string, string];
@@ -121,9 +133,9 @@ describe('files for tools', () => {
   test('are read by aws, several at once', async (context) => {
     if (!machineHas('aws')) return context.skip();
     const { paths } = testContext();
-    const expiresAt = new Date(Date.now() + 900_000).toISOString();
-    const dev = { grantId: OTHER_GRANT, target: { resource: 'dev', role: 'read' }, expiresAt };
-    const both = [held({ expiresAt }), held(dev)];
+    const receivedAtMs = Date.now();
+    const dev = { grantId: OTHER_GRANT, target: { resource: 'dev', role: 'read' }, receivedAtMs };
+    const both = [held({ receivedAtMs }), held(dev)];
     await writeSessionFiles(paths, both);
     const env = {
       PATH: '/usr/bin:/bin',

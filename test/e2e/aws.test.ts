@@ -31,7 +31,7 @@ describe.skipIf(!part('aws'))('an AWS account', () => {
     const child = startProcess(
       '/usr/bin/aws',
       ['--profile', profile, '--endpoint-url', aws.url, ...ALIASES],
-      { env: { PATH: env.PATH, HOME: home, LANG: 'C.UTF-8', ...more }, input: '' },
+      { env: { PATH: env.PATH, HOME: home, LANG: 'C.UTF-8', ONCALL_AGENT: 'off', ...more }, input: '' },
     );
     const { code } = await child.ended;
     return { code, stdout: child.stdout(), stderr: child.stderr() };
@@ -122,6 +122,12 @@ resources:
       SessionToken: sessionToken,
       Expiration: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/),
     });
+  }, 60_000);
+
+  it('goes on with what is held while the broker is away', async () => {
+    await world.stop();
+    expect(await plain('prod-oncall')).toMatchObject({ code: 0, stdout: 'orders-prod\n', stderr: '' });
+    await world.serve();
   }, 60_000);
 
   it('opens its console: printed where nobody looks, in a browser where there is one', async () => {

@@ -28,13 +28,14 @@ export const AWS: ClientTarget<'aws'> = {
     };
   },
 
-  files({ publicPart, secret, target, expiresAt }, folder) {
+  files({ publicPart, secret, target, receivedAtMs, lifeSeconds }, folder) {
     const { region } = publicPart;
     if (!/^[a-z0-9-]{1,32}$/.test(region) || !isPartName(target.resource) || !isPartName(target.role))
       throw unsafeValue();
     const command = `cat ${quoted(join(folder, PROCESS))}`;
     return {
-      [PROCESS]: processAnswer(secret, expiresAt),
+      // By this machine's clock, which is what tools go by.
+      [PROCESS]: processAnswer(secret, receivedAtMs + lifeSeconds * 1000),
       [CONFIG]: profileNames(target)
         .map((name) => section(name, region, command))
         .join(''),
@@ -80,6 +81,7 @@ export const AWS: ClientTarget<'aws'> = {
     AWS_SESSION_TOKEN: sessionToken,
   }),
   formats: { 'aws-process': PROCESS },
+  goodUntilMs: processAnswerEnd,
   usualFormat: 'env',
   // The interactive mode of version 2.
   tool: () => ['aws', '--cli-auto-prompt'],
@@ -133,14 +135,23 @@ function configFile(paths: ClientPaths, credentials: readonly Held<'aws'>[]): st
 }
 
 /** AWS SDKs and Tools Reference, "Process credential provider". */
-function processAnswer(secret: SecretOf<'aws'>, expiresAt: string): string {
+function processAnswer(secret: SecretOf<'aws'>, endsAtMs: number): string {
   return `${JSON.stringify({
     Version: 1,
     AccessKeyId: secret.accessKeyId,
     SecretAccessKey: secret.secretAccessKey,
     SessionToken: secret.sessionToken,
-    Expiration: expiresAt.replace(/\.\d+Z$/, 'Z'),
+    Expiration: new Date(endsAtMs).toISOString().replace(/\.\d+Z$/, 'Z'),
   })}\n`;
+}
+
+/** When what it gives ends, milliseconds since 1970; 0 where it is damaged. */
+function processAnswerEnd(text: string): number {
+  try {
+    return Date.parse((JSON.parse(text) as { Expiration: string }).Expiration) || 0;
+  } catch {
+    return 0;
+  }
 }
 
 function readSecret(text: string): SecretOf<'aws'> {

@@ -76,8 +76,6 @@ export interface ClientTarget<K extends TargetKind> {
    * it tells how to get access where none lives. Never a secret: these files stay. Throws AppError for a path no file can hold.
    */
   toolFiles?(input: ToolFilesInput): Readonly<Record<string, string>>;
-  /** How the parts of a joined file, newest first, become one; one after the other unless given. */
-  join?(parts: readonly string[]): string;
   /** What a tool's environment gets for these, at least one. Without secrets, unless the tool reads them from nowhere else. */
   environment(paths: ClientPaths, credentials: readonly Held<K>[]): Readonly<Record<string, string>>;
   /** The command that `oncall run` starts, for tools that are told by arguments alone where to go. Never a secret. */
