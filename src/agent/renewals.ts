@@ -59,7 +59,7 @@ export interface Renewals {
   dueAt(grantId: string): number | undefined;
   /** Renews what is due. Never throws. */
   renewDue(signal: AbortSignal): Promise<readonly Outcome[]>;
-  /** The broker is back: what failed is tried again soon, not all of it at once. */
+  /** The broker is back: what failed is tried again in time, not all of it at once, and not when it would have been by itself. */
   brokerIsBack(): void;
   /** Something has happened that a refusal may have rested on. */
   askAgain(): void;
@@ -143,8 +143,7 @@ export function createRenewals({ now, random, ensure }: RenewalsInput): Renewals
     brokerIsBack() {
       for (const one of kept.values()) {
         if (one.retryAtMs === undefined) continue;
-        const soon = now() + spreadDelay(runsOutAt(one.life) - now(), random);
-        one.retryAtMs = Math.min(one.retryAtMs, soon);
+        one.retryAtMs = now() + spreadDelay(runsOutAt(one.life) - now(), random);
       }
     },
     askAgain() {

@@ -15,8 +15,11 @@ const [HALF, JITTER] = [0.5, 0.1];
 const [FIRST_RETRY_MS, LONGEST_RETRY_MS] = [10_000, 300_000];
 /** However little is left: asking more often would help nobody. */
 const SHORTEST_RETRY_MS = 1_000;
-/** A broker that is back has all its agents back at once. */
-const LONGEST_SPREAD_MS = 60_000;
+/**
+ * A broker that is back has all its agents back at once. Whoever was due first has least left, so a fixed share of that lets them
+ * come in the order in which they were due, about as fast as they became due; chosen from none up, half would come at once.
+ */
+const [SHARE_OF_REST, SHARE_JITTER] = [0.75, 0.1];
 /** What has run out already is missed by somebody. */
 const LATE_SPREAD_MS = 20_000;
 /** As the broker counts it (its windows.ts): it makes a window longer by itself at this moment, where it may. */
@@ -39,17 +42,25 @@ export function runsOutAt({ receivedAtMs, lifeSeconds }: Life): number {
 
 /**
  * How long to wait after the nth failure in a row (from 1) while `leftMs` of the life are left, or none: 10 s to 5 min, and no
- * longer than half of what is left, so that there is always another try.
+ * longer than a share of what is left, so that there is always another try. One failure is a hiccup; after the second whatever
+ * is away is away, and a fleet that goes on asking meets it with all its tries at once when it is back.
  */
 export function retryDelay(failures: number, leftMs: number, random: Random): number {
-  const longest = Math.min(FIRST_RETRY_MS * 2 ** Math.max(0, failures - 1), LONGEST_RETRY_MS);
+  const doubled = Math.min(FIRST_RETRY_MS * 2 ** Math.max(0, failures - 1), LONGEST_RETRY_MS);
+  const longest = failures > 1 && leftMs > 0 ? LONGEST_RETRY_MS : doubled;
   const chosen = longest * (0.5 + random() / 2);
-  return Math.max(SHORTEST_RETRY_MS, leftMs > 0 ? Math.min(chosen, leftMs / 2) : chosen);
+  return Math.max(SHORTEST_RETRY_MS, leftMs > 0 ? Math.min(chosen, shareOf(leftMs, random)) : chosen);
 }
 
 /** How long to wait, once the broker is back, with what could not be renewed while it was away. */
 export function spreadDelay(leftMs: number, random: Random): number {
-  return random() * (leftMs > 0 ? Math.min(LONGEST_SPREAD_MS, leftMs / 2) : LATE_SPREAD_MS);
+  if (leftMs <= 0) return random() * LATE_SPREAD_MS;
+  // Of a long life few were due while it was away: in whatever order.
+  return leftMs * SHARE_OF_REST > LONGEST_RETRY_MS ? random() * LONGEST_RETRY_MS : shareOf(leftMs, random);
+}
+
+function shareOf(leftMs: number, random: Random): number {
+  return leftMs * SHARE_OF_REST * (1 - SHARE_JITTER + 2 * SHARE_JITTER * random());
 }
 
 /** When a window is to be made longer: 20 minutes before its end, or a quarter of a short one. */
