@@ -8,6 +8,8 @@ import { type OutputFormat, processIo } from './cli/io.ts';
 import { version } from './protocol/version.ts';
 
 const io = processIo();
+/** V8's own settings for what lives long and computes little: a quarter less memory, which is what people notice of an agent. */
+const SMALL = ['--lite-mode', '--max-semi-space-size=1'];
 
 async function main(argv: readonly string[]): Promise<void> {
   const { parseCommandLine } = await import('./cli/program.ts');
@@ -29,7 +31,7 @@ async function runInterruptibly(common: CommonOptions, run: Run): Promise<void> 
     now: Date.now,
     signals,
     keychainChild: [process.execPath, join(__dirname, 'keychain-child.js')],
-    agentProgram: [process.execPath, join(__dirname, 'agent.js')],
+    agentProgram: [process.execPath, ...SMALL, join(__dirname, 'agent.js')],
     exitWith: (code) => {
       process.exitCode = code;
     },

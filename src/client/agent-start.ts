@@ -15,6 +15,8 @@ import { loadLocks, openLockFile } from './lock.ts';
 export const LOCK_FD = 3;
 /** For one that makes room: it has been told, and has nothing to wait for. */
 const [ROOM_MS, LOOK_MS] = [1_000, 10];
+/** It does little at a time: glibc's arenas and the pool's threads would each keep memory for work that never comes. */
+const SMALL = { MALLOC_ARENA_MAX: '1', UV_THREADPOOL_SIZE: '2' };
 
 /**
  * Fine where one runs already: it gets the device's keys if it lacks them. Never throws: what is held is held, with or
@@ -56,7 +58,7 @@ async function launch({ context, device }: Client, lock: number): Promise<void> 
       cwd: '/',
       detached: true,
       stdio: ['pipe', 'ignore', 'ignore', lock],
-      env: { ...context.env },
+      env: { ...context.env, ...SMALL },
     });
     child.on('error', () => {});
     child.stdin?.on('error', () => {});

@@ -3,6 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
+import { measureAgent } from './agent.ts';
 import { measureAlerts } from './alerts.ts';
 import { measureAuditGrowth } from './audit-growth.ts';
 import { startBenchBroker } from './broker.ts';
@@ -41,6 +42,7 @@ async function main(): Promise<void> {
   const broker = await startBenchBroker();
   const engineers = await enrolEngineers(broker);
   show(await measureRequests(broker));
+  show(await measureAgent(broker));
   show(await measureBroker(engineers));
   show(await measureAlerts(broker));
   await endAll();

@@ -2,7 +2,7 @@
 export interface Row {
   readonly name: string;
   readonly value: number;
-  readonly unit: 'ms' | 'µs' | '/s' | '';
+  readonly unit: 'ms' | 'µs' | '/s' | 'MB' | '%' | '';
   /** The part that travels between machines: the value beside another one of the same run. */
   readonly ratio?: { readonly value: number; readonly to: string; readonly target?: number } | undefined;
   readonly note?: string | undefined;
