@@ -127,6 +127,7 @@ export function startKeeper(input: KeeperInput): Keeper {
       if (event === 'device.revoked' && subject.device === config.device.id)
         for (const id of listLocalGrants(context)) await wipeFiles(id);
     }
+    if (everything) log.write('stream.open');
     silentSinceMs = news.silentSinceMs;
     if (news.heardAtMs !== undefined) heard(news.heardAtMs);
     if (everything || told.some(({ event }) => CHANGES.test(event))) renewals.askAgain();

@@ -10,7 +10,17 @@ describe.skipIf(!part('postgres'))('an agent', () => {
   let world: AgentWorld;
 
   beforeAll(async () => {
-    world = await startAgentWorld({ credential: '10s' });
+    world = await startAgentWorld({ credential: '5s' });
+  });
+
+  const sleepAndAsk = ['--', 'sh', '-c', 'sleep 7; exec psql -XAtc "select 42"'];
+
+  it.skipIf(!part('psql'))('is not needed by run, which renews by itself where there is none', async () => {
+    const { ana } = world;
+    const ran = await ana.run(['run', 'db-replica', '-i', 'P1-1', '--no-agent', ...sleepAndAsk]);
+    expect(ran).toMatchObject({ code: 0, stdout: '42\n' });
+    expect(ana.log()).toEqual([]);
+    expect((await ana.run('release db-replica --no-agent')).code).toBe(0);
   });
 
   it('is started by the first command that holds something, and renews it', async () => {
@@ -19,6 +29,14 @@ describe.skipIf(!part('postgres'))('an agent', () => {
     const grant = await ana.request();
     await ana.logged('renewed', { grant: grant.id });
     expect(ana.pids()).toHaveLength(1);
+  });
+
+  it.skipIf(!part('psql'))('that dies under run is made up for, and succeeded', async () => {
+    const { ana } = world;
+    const running = ana.run(['run', 'db-replica', ...sleepAndAsk]);
+    await ana.kill();
+    expect(await running).toMatchObject({ code: 0, stdout: '42\n' });
+    await waitFor(() => ana.pids().length === 1, { what: 'the next agent' });
   });
 
   it('wipes what is revoked at the broker', async () => {

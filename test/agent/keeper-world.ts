@@ -86,14 +86,16 @@ export interface KeeperWorld {
 export async function startKeeperWorld({
   policy = POLICY + EXTEND,
   catalogue = CATALOGUE,
+  env = {},
 }: {
   policy?: string;
   catalogue?: string;
+  env?: Record<string, string>;
 } = {}): Promise<KeeperWorld> {
   const at = { now: Date.now(), monotonic: 0, uptime: 0 };
   const now = () => at.now;
   const installation = await install({ catalogue, policy, now });
-  const context = testContext({ now });
+  const context = testContext({ now, env });
   const broker = await installation.start({ now });
   const invitation = await installation.invite('ana');
   await enroll(context, { invitation, deviceName: 'laptop', keystore: 'file', ca: 'pinned' });

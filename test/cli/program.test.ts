@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { readAgentArguments } from '../../src/agent/arguments.ts';
 import { sections } from '../../src/cli/command-table.ts';
 import { formatOf, readPlainStatus } from '../../src/cli/common-options.ts';
 import { rootHelp } from '../../src/cli/help.ts';
@@ -66,6 +67,37 @@ describe('parsing', () => {
   it('knows exec for run and ls for status', async () => {
     expect(await parseCommandLine(['exec', 'db', '--', 'true'])).toMatchObject({ name: 'run' });
     expect(await parseCommandLine(['ls', '--refresh'])).toMatchObject({ name: 'status' });
+  });
+
+  it('knows a word that is a command itself and has others behind it', async () => {
+    expect(await parseCommandLine(['agent', 'status', '--json'])).toMatchObject({ name: 'agent status' });
+    expect(await parseCommandLine(['agent', 'install', '--remove'])).toMatchObject({
+      options: { remove: true },
+    });
+    expect(await parseCommandLine(['--json', 'agent'])).toMatchObject({ name: 'agent' });
+    expect(await refusalOf('agent', 'dance')).toBe('usage: oncall agent --help');
+    expect(await parseCommandLine(['agent', '--help'])).toMatchObject({ kind: 'help' });
+  });
+
+  it('hands over to the agent what it takes, and nothing else', () => {
+    expect(readAgentArguments(['agent'])).toEqual({ profile: undefined, stays: false, isHanded: false });
+    expect(readAgentArguments(['--profile', 'a', 'agent', '--stay'])).toMatchObject({
+      profile: 'a',
+      stays: true,
+    });
+    expect(readAgentArguments(['agent', '--handed', '--profile=b'])).toMatchObject({
+      profile: 'b',
+      isHanded: true,
+    });
+    for (const argv of [
+      [],
+      ['status'],
+      ['agent', 'status'],
+      ['agent', '--help'],
+      ['agent', '--profile'],
+      ['--stay'],
+    ])
+      expect(readAgentArguments(argv)).toBeUndefined();
   });
 
   it('takes common options before and behind the command', async () => {
