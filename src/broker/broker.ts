@@ -14,13 +14,14 @@ import { STREAM_LIMITS, type StreamLimits } from './http/event-stream.ts';
 import { createServer } from './http/server.ts';
 import { readTls, takeTls } from './http/server-tls.ts';
 import { createSecretReader, formatFinding, loadConfig, loadRules, requireRules } from './installation.ts';
-import { createBrokerIssuers, createKrlSource } from './issuers.ts';
+import { createBrokerIssuers, loadX509Ca } from './issuers.ts';
 import { createJobs } from './jobs.ts';
 import { loadBrokerKeys } from './keys.ts';
 import { lockDirectory } from './lock.ts';
 import { findMissingFiles } from './missing-files.ts';
 import { createOutside } from './outside.ts';
 import { endWhatLeft } from './reload.ts';
+import { createPublishedLists } from './revocation-lists.ts';
 import type { Rules } from './rules.ts';
 import { openStore } from './stores.ts';
 
@@ -79,9 +80,11 @@ async function start(
   await opened.checkMigrations();
   const store = decorate?.store?.(opened) ?? opened;
 
+  const x509Ca = await loadX509Ca(keys, config);
   const made = createBrokerIssuers({
     config,
     keys,
+    x509Ca,
     store,
     resolveSecret,
     catalogueDirectory: current.catalogue.directory,
@@ -116,7 +119,7 @@ async function start(
       version: options.version,
       authority: config.publicUrl.host,
       streamLimits: { ...STREAM_LIMITS, ...options.streamLimits },
-      krl: createKrlSource({ keys, store }),
+      lists: createPublishedLists(store, keys, x509Ca),
       onChange() {
         changes.announce();
         jobs.kick();

@@ -1,6 +1,7 @@
 /** How the broker's parts are put together, and which timer leads where. */
 import type { Logger } from 'pino';
 import type { Issuer } from '../issuers/issuer.ts';
+import { REVOCATION_LISTS } from '../issuers/revocations.ts';
 import { createId } from '../protocol/ids.ts';
 import type { Store, Tx } from '../store/store.ts';
 import { createAlarms } from './alarms.ts';
@@ -139,7 +140,8 @@ export function compose(deps: {
     ],
     async schedule(tx) {
       const dueAt = await tx.now();
-      await tx.insertJob({ id: createId('job', dueAt), kind: 'sweep-revocations', subject: 'ssh', dueAt });
+      for (const list of REVOCATION_LISTS)
+        await tx.insertJob({ id: createId('job', dueAt), kind: 'sweep-revocations', subject: list, dueAt });
       await watchShifts(tx);
       await unproven.schedule(tx);
       await polling.schedule(tx);

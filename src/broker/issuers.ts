@@ -4,19 +4,23 @@ import { isAbsolute, join } from 'node:path';
 import { formatKeyName } from '../audit/signed-note.ts';
 import type { SecretRef } from '../catalogue/types.ts';
 import type { Issuer } from '../issuers/issuer.ts';
-import { createIssuers } from '../issuers/kinds.ts';
-import { createSignedKrl } from '../issuers/krl.ts';
+import { createIssuers, X509_LIST_PATH } from '../issuers/kinds.ts';
+import { createX509Ca, type X509Ca } from '../issuers/x509-ca.ts';
 import { AppError } from '../protocol/errors.ts';
 import { sshPublicKeyBlob } from '../protocol/ssh-wire.ts';
 import type { Store } from '../store/store.ts';
 import type { BrokerConfig } from './config.ts';
 import type { BrokerKeys } from './keys.ts';
 
-const KRL = 'ssh';
+/** The authority of client certificates, whose list of revocations this broker serves. */
+export function loadX509Ca({ x509Ca }: BrokerKeys, { publicUrl }: BrokerConfig): Promise<X509Ca> {
+  return createX509Ca(x509Ca.privateKey, new URL(X509_LIST_PATH, publicUrl).href);
+}
 
 export interface IssuerParts {
   config: BrokerConfig;
   keys: BrokerKeys;
+  x509Ca: X509Ca;
   store: Store;
   resolveSecret: (ref: SecretRef) => Promise<string>;
   /** The folder that relative paths in the catalogue start from. */
@@ -34,6 +38,7 @@ export function createBrokerIssuers(parts: IssuerParts): {
     readCa: (file) =>
       readFile(isAbsolute(file) ? file : join(catalogueDirectory, file), 'utf8').catch(notSetUp),
     ca: { publicKey: sshPublicKeyBlob(keys.sshCa.privateKey), sign: keys.sshCa.sign },
+    x509Ca: parts.x509Ca,
     publicUrl: config.publicUrl.href,
     identityKey: keys.identity.privateKey,
     revocations: {
@@ -49,21 +54,4 @@ function notSetUp(cause: unknown): never {
     hint: 'ask your administrators to run oncall broker check',
     cause,
   });
-}
-
-/** The revocation list as hosts pull it, made anew when its number has risen. */
-export function createKrlSource(
-  parts: Pick<IssuerParts, 'keys' | 'store'>,
-): () => Promise<{ krl: Uint8Array; signature: string }> {
-  const { keys, store } = parts;
-  let cached: { number: number; krl: Uint8Array; signature: string } | undefined;
-  return async () => {
-    const { number, entries } = await store.read((tx) => tx.revocations(KRL));
-    if (cached?.number === number) return cached;
-    const nowMs = await store.now();
-    const ca = sshPublicKeyBlob(keys.sshCa.privateKey);
-    const signed = createSignedKrl({ number, entries, ca, nowMs, sign: keys.identity.sign });
-    cached = { number, ...signed };
-    return cached;
-  };
 }

@@ -3,8 +3,9 @@
  * TLS keys can be replaced (`oncall broker rotate tls`) without stranding anyone.
  */
 import 'reflect-metadata';
-import { createPrivateKey, type KeyObject, webcrypto, X509Certificate } from 'node:crypto';
+import { createPrivateKey, webcrypto, X509Certificate } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
+import { importEd25519 } from '../protocol/web-keys.ts';
 import type { SigningKey } from './keys.ts';
 
 const DAY_MS = 86_400_000;
@@ -85,22 +86,6 @@ export function certificateRemainingMs(pem: string, nowMs: number): number {
 
 function isAddress(host: string): boolean {
   return /^[\d.]+$/.test(host) || host.includes(':');
-}
-
-async function importEd25519(key: KeyObject): Promise<webcrypto.CryptoKeyPair> {
-  const pkcs8 = key.export({ type: 'pkcs8', format: 'der' });
-  const jwk = key.export({ format: 'jwk' });
-  const [privateKey, publicKey] = await Promise.all([
-    webcrypto.subtle.importKey('pkcs8', pkcs8, { name: 'Ed25519' }, true, ['sign']),
-    webcrypto.subtle.importKey(
-      'jwk',
-      { kty: 'OKP', crv: 'Ed25519', x: jwk.x ?? '' },
-      { name: 'Ed25519' },
-      true,
-      ['verify'],
-    ),
-  ]);
-  return { privateKey, publicKey };
 }
 
 function randomSerial(): string {

@@ -2,6 +2,7 @@ import type { TargetSettings } from './targets/kinds.ts';
 import type { KubernetesRole, KubernetesSettings } from './targets/kubernetes.ts';
 import type { PostgresRole, PostgresSettings } from './targets/postgres.ts';
 import type { SshHost, SshRole, SshSettings } from './targets/ssh.ts';
+import type { X509Role, X509Settings } from './targets/x509.ts';
 
 /**
  * The catalogue after parsing: who exists, what can be reached, who is on call when, who may be asked. Durations are
@@ -75,6 +76,8 @@ export type {
   SshRole,
   SshSettings,
   TargetSettings,
+  X509Role,
+  X509Settings,
 };
 
 export interface Resource {

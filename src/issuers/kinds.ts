@@ -10,8 +10,13 @@ import { createRedisIssuer } from './redis.ts';
 import type { Revocations } from './revocations.ts';
 import { createSshIssuer, type SshCa } from './ssh.ts';
 import { createSshProbe } from './ssh-probe.ts';
+import { createX509Issuer } from './x509.ts';
+import type { X509Ca } from './x509-ca.ts';
+import { probeX509 } from './x509-probe.ts';
 
 const REVOCATION_WAIT_MS = 45_000;
+/** Where the broker serves the list of revoked certificates; they say so themselves. */
+export const X509_LIST_PATH = '/v1/crl/x509';
 
 export interface IssuersOptions extends PostgresAccess {
   /**
@@ -20,6 +25,7 @@ export interface IssuersOptions extends PostgresAccess {
    */
   installation: string;
   ca: SshCa;
+  x509Ca: X509Ca;
   revocations: Revocations;
   publicUrl: string;
   /** The broker's identity key; only its public half is used. */
@@ -40,6 +46,14 @@ export function createIssuers(options: IssuersOptions): {
     createSshIssuer({ ...options, now, probe: createSshProbe(), revocationWaitMs: REVOCATION_WAIT_MS }),
     createKubernetesIssuer(options),
     createAwsIssuer({ ...options, now }),
+    createX509Issuer({
+      ...options,
+      now,
+      ca: options.x509Ca,
+      listUrl: new URL(X509_LIST_PATH, options.publicUrl).href,
+      probe: probeX509,
+      revocationWaitMs: REVOCATION_WAIT_MS,
+    }),
   ];
   return {
     issuers,

@@ -7,9 +7,10 @@ import type { Resource, SshSettings } from '../catalogue/types.ts';
 import { formatSshPublicKey } from '../protocol/ssh-wire.ts';
 import { writeFile } from './guide-text.ts';
 import type { TargetGuide } from './issuer.ts';
+import { pullService, pullTimer } from './pull-units.ts';
 import type { SshIssuerOptions } from './ssh.ts';
 import { principalOf, sshSettings } from './ssh-hosts.ts';
-import { krlScript, krlService, krlTimer } from './ssh-krl-script.ts';
+import { krlScript } from './ssh-krl-script.ts';
 
 export const FOLDER = '/etc/ssh/oncall';
 export const CA_FILE = `${FOLDER}/ca.pub`;
@@ -17,6 +18,7 @@ export const PRINCIPALS_FOLDER = `${FOLDER}/principals`;
 export const KRL_FILE = `${FOLDER}/krl`;
 const IDENTITY_FILE = `${FOLDER}/broker-identity.pem`;
 const SCRIPT_FILE = '/usr/local/sbin/oncall-krl';
+const UNIT = { what: 'SSH revocation list', folder: FOLDER, script: SCRIPT_FILE };
 
 export function sshGuide(
   resource: Resource,
@@ -45,8 +47,8 @@ export function sshGuide(
         text: [
           writeFile(SCRIPT_FILE, krlScript(FOLDER, new URL('/v1/krl/ssh', publicUrl).href)),
           `chmod 755 ${SCRIPT_FILE}`,
-          writeFile('/etc/systemd/system/oncall-krl.service', krlService(FOLDER, SCRIPT_FILE)),
-          writeFile('/etc/systemd/system/oncall-krl.timer', krlTimer()),
+          writeFile('/etc/systemd/system/oncall-krl.service', pullService(UNIT)),
+          writeFile('/etc/systemd/system/oncall-krl.timer', pullTimer(UNIT)),
         ].join('\n'),
       },
       {

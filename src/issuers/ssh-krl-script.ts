@@ -1,6 +1,4 @@
-/** The script by which a host keeps its revocation list fresh, and the systemd units that run it. */
-
-const PULL_SECONDS = 15;
+/** The script by which a host keeps its SSH revocation list fresh. */
 
 /**
  * POSIX sh. Ends with 0 if the list in place is the broker's newest, else says why on stderr and leaves the last good one.
@@ -52,55 +50,5 @@ echo "$number" > "$work/number"
 sync "$work/krl" "$work/number"
 mv -f "$work/number" "$dir/krl.number"
 mv -f "$work/krl" "$dir/krl"
-`;
-}
-
-export function krlService(folder: string, script: string): string {
-  return `[Unit]
-Description=Pull the SSH revocation list of oncall
-Wants=network-online.target
-After=network-online.target
-
-[Service]
-Type=oneshot
-ExecStart=${script}
-TimeoutStartSec=30
-UMask=0022
-CapabilityBoundingSet=
-NoNewPrivileges=yes
-ProtectSystem=strict
-ReadWritePaths=${folder}
-ProtectHome=yes
-PrivateTmp=yes
-PrivateDevices=yes
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectProc=invisible
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-MemoryDenyWriteExecute=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-`;
-}
-
-export function krlTimer(): string {
-  return `[Unit]
-Description=Pull the SSH revocation list of oncall every ${PULL_SECONDS} seconds
-
-[Timer]
-OnBootSec=${PULL_SECONDS}s
-OnUnitActiveSec=${PULL_SECONDS}s
-AccuracySec=1s
-
-[Install]
-WantedBy=timers.target
 `;
 }

@@ -25,6 +25,7 @@ const OPEN = [
   'GET /readyz',
   'GET /metrics',
   'GET /v1/identity',
+  'GET /v1/crl/x509',
   'GET /v1/krl/ssh',
   'GET /v1/krl/ssh.sig',
   'POST /v1/enroll',
@@ -103,7 +104,7 @@ describe('/metrics', () => {
     expect(text).toMatch(/^oncall_decisions_total\{effect="denied"\} 1$/m);
     expect(text).toMatch(/^oncall_refusals_total\{code="not_found"\} [1-9]/m);
     expect(text).toMatch(/^oncall_authentication_failures_total\{reason="expired"\} 1$/m);
-    expect(text).toMatch(/^oncall_jobs_due\{kind="sweep-revocations"\} 1$/m);
+    expect(text).toMatch(/^oncall_jobs_due\{kind="sweep-revocations"\} 2$/m);
     expect(text).toMatch(/^oncall_job_overdue_seconds\{kind="sweep-revocations"\} 0$/m);
     expect(text).toMatch(/^oncall_http_seconds_count\{route="\/v1\/requests",status="200"\} 1$/m);
   });

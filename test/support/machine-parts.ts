@@ -8,6 +8,7 @@ import { POSTGRES_PACKAGES, postgresProgram } from './postgres-programs.ts';
 const COMMANDS = {
   sshd: { sshd: 'openssh-server', ssh: 'openssh-client', 'ssh-keygen': 'openssh-client' },
   psql: { psql: 'postgresql-client' },
+  nginx: { nginx: 'nginx-light', curl: 'curl', openssl: 'openssl' },
   keyring: {
     'dbus-daemon': 'dbus',
     'gnome-keyring-daemon': 'gnome-keyring',
@@ -36,6 +37,7 @@ export const PART_NAMES: readonly PartName[] = [
   'psql',
   'mariadb',
   'redis',
+  'nginx',
   'keyring',
   'pty',
   'faketime',

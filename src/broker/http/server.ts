@@ -12,6 +12,7 @@ import { AuthenticationError, authenticateEnrollment } from '../authenticate.ts'
 import type { BrokerConfig } from '../config.ts';
 import type { BrokerKeys } from '../keys.ts';
 import type { Modules } from '../modules.ts';
+import type { PublishedLists } from '../revocation-lists.ts';
 import { viewDevice } from '../views.ts';
 import type { EndpointDeps } from './endpoint.ts';
 import { incoming, seenSizeOf } from './incoming.ts';
@@ -19,6 +20,7 @@ import { createRateLimit } from './limits.ts';
 import { openApiOf } from './openapi.ts';
 import { nonceOf, refusalReply, signTime, statusOf, toAppError } from './refusal.ts';
 import { registerRoutes } from './routes.ts';
+import { registerListRoutes } from './routes-lists.ts';
 import { type ServedKey, tlsOptions } from './server-tls.ts';
 
 /** Our largest message is a few kilobytes. */
@@ -32,8 +34,7 @@ export interface ServerDeps extends Omit<EndpointDeps, 'app'> {
   keys: BrokerKeys;
   tls: ServedKey | undefined;
   version: string;
-  /** The signed revocation list for hosts: the list itself and its signature document. */
-  krl: () => Promise<{ krl: Uint8Array; signature: string }>;
+  lists: PublishedLists;
 }
 
 export function createServer(deps: ServerDeps, modules: Modules): FastifyInstance {
@@ -107,6 +108,7 @@ export function createServer(deps: ServerDeps, modules: Modules): FastifyInstanc
     routes.push(route);
   });
   registerOpenRoutes(app, deps, modules);
+  registerListRoutes(app, deps.lists);
   registerRoutes({ ...deps, app }, modules);
   // After the routes' own hook, which authenticates. What a device signed is the device's to answer for, not its address's:
   // colleagues behind one address don't use up each other's share.
@@ -163,15 +165,6 @@ function registerOpenRoutes(app: FastifyInstance, deps: ServerDeps, modules: Mod
     time: signTime(keys.identity, nonceOf(request.headers), await store.now()),
     signature,
   }));
-
-  app.get('/v1/krl/ssh', async (_request, reply) => {
-    reply.type('application/octet-stream');
-    return Buffer.from((await deps.krl()).krl);
-  });
-  app.get('/v1/krl/ssh.sig', async (_request, reply) => {
-    reply.type('text/plain');
-    return (await deps.krl()).signature;
-  });
 
   app.post(
     '/v1/enroll',

@@ -7,6 +7,7 @@ import { POSTGRES, type PostgresSettings } from './postgres.ts';
 import { REDIS, type RedisSettings } from './redis.ts';
 import { SSH, type SshSettings } from './ssh.ts';
 import type { TargetReader } from './target-reader.ts';
+import { X509, type X509Settings } from './x509.ts';
 
 export type TargetSettings =
   | PostgresSettings
@@ -14,7 +15,8 @@ export type TargetSettings =
   | MariadbSettings
   | RedisSettings
   | KubernetesSettings
-  | AwsSettings;
+  | AwsSettings
+  | X509Settings;
 
 type Readers = { readonly [K in TargetKind]: TargetReader<Extract<TargetSettings, { kind: K }>> };
 const READERS: Readers = {
@@ -24,6 +26,7 @@ const READERS: Readers = {
   redis: REDIS,
   kubernetes: KUBERNETES,
   aws: AWS,
+  x509: X509,
 };
 
 export function targetReader(kind: TargetKind): TargetReader<TargetSettings> {

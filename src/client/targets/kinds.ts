@@ -7,6 +7,7 @@ import { MARIADB } from './mariadb.ts';
 import { POSTGRES } from './postgres.ts';
 import { REDIS } from './redis.ts';
 import { SSH } from './ssh.ts';
+import { X509 } from './x509.ts';
 
 /** What logs in, besides the public part. */
 export type CredentialSecret =
@@ -21,7 +22,9 @@ export type CredentialSecret =
       readonly accessKeyId: string;
       readonly secretAccessKey: string;
       readonly sessionToken: string;
-    };
+    }
+  /** `privateKey` as PKCS#8 PEM, `publicKey` as base64 of a SubjectPublicKeyInfo. */
+  | { readonly kind: 'x509'; readonly privateKey: string; readonly publicKey: string };
 
 type Targets = { readonly [K in TargetKind]: ClientTarget<K> };
 const TARGETS: Targets = {
@@ -31,6 +34,7 @@ const TARGETS: Targets = {
   redis: REDIS,
   kubernetes: KUBERNETES,
   aws: AWS,
+  x509: X509,
 };
 
 export function clientTarget(kind: TargetKind): ClientTarget<TargetKind> {

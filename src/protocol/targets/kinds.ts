@@ -6,6 +6,7 @@ import { MariadbMaterial, MariadbPart } from './mariadb.ts';
 import { PostgresMaterial, PostgresPart } from './postgres.ts';
 import { RedisMaterial, RedisPart } from './redis.ts';
 import { SshMaterial, SshPart } from './ssh.ts';
+import { X509Material, X509Part } from './x509.ts';
 
 /** Public halves only: key pairs and passwords are made on the device. */
 export const KeyMaterial = Type.Union([
@@ -15,6 +16,7 @@ export const KeyMaterial = Type.Union([
   RedisMaterial,
   KubernetesMaterial,
   AwsMaterial,
+  X509Material,
 ]);
 export type KeyMaterial = Static<typeof KeyMaterial>;
 
@@ -26,5 +28,6 @@ export const PublicPart = Type.Union([
   RedisPart,
   KubernetesPart,
   AwsPart,
+  X509Part,
 ]);
 export type PublicPart = Static<typeof PublicPart>;
