@@ -61,6 +61,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   nodemailer: /^notify\/email\.ts$/,
   yaml: /^(catalogue\/|client\/config\.ts$|broker\/config\.ts$)/,
   '@hpke/core': /^protocol\/seal\.ts$/,
+  jose: /^issuers\/http-token\.ts$/,
   '@peculiar/x509': /^(broker|issuers)\//,
   'reflect-metadata': /^(broker|issuers)\//,
   '@sinclair/typebox': /^(protocol|broker)\//,

@@ -6,6 +6,8 @@ const TOKEN = /(?<![0-9a-z])[0-9a-hjkmnp-tv-z]{19}(?![0-9a-z])/g;
 const SERIAL = /\(serial (\d{1,20})\)/;
 const KEY_ID = /^(?:.*\bID )?([A-Za-z0-9._@+-]{1,128})\/gr_[0-9a-z]{19}\//;
 const GRANT = /(?<![0-9a-z])gr_[0-9a-hjkmnp-tv-z]{19}(?![0-9a-z])/;
+/** Serials of X.509 certificates and ids of tokens, which some write in small letters, some in capitals. */
+const HEX = /(?<![0-9A-Za-z])[0-9A-Fa-f]{32}(?![0-9A-Za-z])/g;
 const MOST_TOKENS = 10;
 /** What logs put around a name: `user=NAME db=…`, `'NAME'@'host'`, `assumed-role/ROLE/NAME`. */
 const AROUND = /[\s/"'`,;=()[\]@]+/;
@@ -31,6 +33,9 @@ export function namesIn(text: string): {
   const serial = SERIAL.exec(name)?.[1];
   const lower = name.toLowerCase();
   const ids = [...lower.matchAll(TOKEN)].slice(0, MOST_TOKENS).map(([token]) => token);
+  const numbers = [...name.matchAll(HEX)]
+    .slice(0, MOST_TOKENS)
+    .flatMap(([hex]) => [hex.toUpperCase(), hex.toLowerCase()]);
   return {
     name,
     handles: new Set([
@@ -40,6 +45,7 @@ export function namesIn(text: string): {
         .filter((piece) => PIECE.test(piece))
         .slice(0, MOST_PIECES),
       ...(serial === undefined ? [] : [serial]),
+      ...numbers,
     ]),
     // Targets that know no underscore, or that add a prefix of their own, leave the characters alone.
     credentials: new Set(ids.map((id) => `cr_${id}`)),

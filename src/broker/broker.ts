@@ -14,7 +14,7 @@ import { STREAM_LIMITS, type StreamLimits } from './http/event-stream.ts';
 import { createServer } from './http/server.ts';
 import { readTls, takeTls } from './http/server-tls.ts';
 import { createSecretReader, formatFinding, loadConfig, loadRules, requireRules } from './installation.ts';
-import { createBrokerIssuers, loadX509Ca } from './issuers.ts';
+import { createBrokerIssuers, loadIssuerKeys } from './issuers.ts';
 import { createJobs } from './jobs.ts';
 import { loadBrokerKeys } from './keys.ts';
 import { lockDirectory } from './lock.ts';
@@ -80,11 +80,11 @@ async function start(
   await opened.checkMigrations();
   const store = decorate?.store?.(opened) ?? opened;
 
-  const x509Ca = await loadX509Ca(keys, config);
+  const issuerKeys = await loadIssuerKeys(keys, config);
   const made = createBrokerIssuers({
     config,
     keys,
-    x509Ca,
+    issuerKeys,
     store,
     resolveSecret,
     catalogueDirectory: current.catalogue.directory,
@@ -119,7 +119,8 @@ async function start(
       version: options.version,
       authority: config.publicUrl.host,
       streamLimits: { ...STREAM_LIMITS, ...options.streamLimits },
-      lists: createPublishedLists(store, keys, x509Ca),
+      tokenKeys: issuerKeys.tokenKeys,
+      lists: createPublishedLists(store, keys, issuerKeys.x509Ca),
       onChange() {
         changes.announce();
         jobs.kick();
@@ -151,7 +152,11 @@ async function start(
   logger.info({ address, publicUrl: config.publicUrl.href }, 'serving');
 
   async function warnOfMissingFiles(): Promise<void> {
-    for (const { message, hint } of await findMissingFiles(current.catalogue, options.env))
+    for (const { message, hint } of await findMissingFiles(
+      current.catalogue,
+      options.env,
+      config.keysDirectory,
+    ))
       logger.warn({ hint }, message);
   }
 
@@ -164,6 +169,9 @@ async function start(
         await parts.prepare(next);
         current = next;
       }
+      await issuerKeys.tokenKeys.reload().catch((error: unknown) => {
+        logger.error({ err: error }, 'the keys for tokens cannot be read: the old ones stay in force');
+      });
       if (config.tls) {
         await takeTls(app.server as unknown as Server, config, current.catalogue, logger);
       }

@@ -2,7 +2,7 @@
 import { AppError } from '../protocol/errors.ts';
 import { type Host, type Result, withStore } from './host.ts';
 import { createSecretReader, requireRules } from './installation.ts';
-import { createBrokerIssuers, loadX509Ca } from './issuers.ts';
+import { createBrokerIssuers, loadIssuerKeys } from './issuers.ts';
 import { loadBrokerKeys } from './keys.ts';
 
 export async function brokerTarget(
@@ -22,7 +22,7 @@ export async function brokerTarget(
     const made = createBrokerIssuers({
       config,
       keys,
-      x509Ca: await loadX509Ca(keys, config),
+      issuerKeys: await loadIssuerKeys(keys, config),
       store,
       resolveSecret,
       catalogueDirectory: catalogue.directory,

@@ -13,6 +13,7 @@ import { createSecretReader, formatFinding, loadConfig, loadRules, requireRules 
 import { loadBrokerKeys } from './keys.ts';
 import { findMissingFiles } from './missing-files.ts';
 import { openStore } from './stores.ts';
+import { loadTokenKeys, rotateTokenKeys } from './token-keys.ts';
 
 export { brokerBackup, brokerMigrate, brokerRestore } from './commands-store.ts';
 export { brokerTarget } from './commands-target.ts';
@@ -60,8 +61,9 @@ export async function brokerInit(
 export async function brokerCheck({ directory }: { directory: string }, host: Host): Promise<Result> {
   const config = await loadConfig(directory);
   await loadBrokerKeys(config.keysDirectory);
+  await loadTokenKeys(config.keysDirectory);
   const { rules, findings } = await loadRules(config);
-  const missing = rules ? await findMissingFiles(rules.catalogue, host.env) : [];
+  const missing = rules ? await findMissingFiles(rules.catalogue, host.env, config.keysDirectory) : [];
   const all = [...findings, ...missing];
   const errors = all.filter(({ severity }) => severity === 'error').length;
   const lines = all.flatMap((finding) => [
@@ -133,6 +135,21 @@ export async function brokerRotateTls({ directory }: { directory: string }, host
     lines: [
       'a new TLS key is in place; send the broker SIGHUP to use it',
       'devices need nothing: they trust the identity key',
+    ],
+  };
+}
+
+export async function brokerRotateTokens({ directory }: { directory: string }, _host: Host): Promise<Result> {
+  const config = await loadConfig(directory);
+  const outcome = await rotateTokenKeys(config.keysDirectory);
+  return {
+    data: { directory, outcome },
+    lines: [
+      outcome === 'made'
+        ? 'keys for tokens are in place; send the broker SIGHUP to use them'
+        : 'the next key for tokens is in place; send the broker SIGHUP to use it',
+      'where several brokers share a store, copy token*.key to each of them first',
+      'rotate again after a quarter of an hour at the earliest: tokens under the last key live for so long',
     ],
   };
 }

@@ -9,6 +9,7 @@ import { type BrokerConfig, parseBrokerConfig } from './config.ts';
 import { CONFIG_FILE, invalid } from './installation.ts';
 import { createBrokerKeys, writeSecretFile } from './keys.ts';
 import { createIdentityCertificate, createTlsCertificate } from './tls.ts';
+import { rotateTokenKeys } from './token-keys.ts';
 
 export interface InitOptions {
   directory: string;
@@ -31,6 +32,7 @@ export async function initDirectory(options: InitOptions, nowMs: number): Promis
   await mkdir(join(directory, 'policies'), { recursive: true, mode: 0o700 });
   await writeNew(join(directory, 'policies', 'starter.cedar'), STARTER_POLICY);
   const keys = await createBrokerKeys(config.keysDirectory);
+  await rotateTokenKeys(config.keysDirectory);
   const identityCertificate = await createIdentityCertificate(keys.identity, nowMs);
   await writeNew(join(config.keysDirectory, 'identity.crt'), identityCertificate);
   await writeTls(config, keys, identityCertificate, nowMs);

@@ -11,16 +11,32 @@ import { sshPublicKeyBlob } from '../protocol/ssh-wire.ts';
 import type { Store } from '../store/store.ts';
 import type { BrokerConfig } from './config.ts';
 import type { BrokerKeys } from './keys.ts';
+import { openTokenKeyring, type TokenKeyring } from './token-keys.ts';
 
-/** The authority of client certificates, whose list of revocations this broker serves. */
-export function loadX509Ca({ x509Ca }: BrokerKeys, { publicUrl }: BrokerConfig): Promise<X509Ca> {
-  return createX509Ca(x509Ca.privateKey, new URL(X509_LIST_PATH, publicUrl).href);
+/** What logins are signed with, beside the keys that every broker has. */
+export interface IssuerKeys {
+  x509Ca: X509Ca;
+  tokenKeys: TokenKeyring;
+  /** PEM; undefined where the broker does not serve TLS itself. */
+  identityCertificate: string | undefined;
+}
+
+/** Throws AppError `config_invalid` and `unsafe_file`. */
+export async function loadIssuerKeys(
+  { x509Ca }: BrokerKeys,
+  { publicUrl, keysDirectory, tls }: BrokerConfig,
+): Promise<IssuerKeys> {
+  return {
+    x509Ca: await createX509Ca(x509Ca.privateKey, new URL(X509_LIST_PATH, publicUrl).href),
+    tokenKeys: await openTokenKeyring(keysDirectory),
+    identityCertificate: tls ? await readFile(join(keysDirectory, 'identity.crt'), 'utf8') : undefined,
+  };
 }
 
 export interface IssuerParts {
   config: BrokerConfig;
   keys: BrokerKeys;
-  x509Ca: X509Ca;
+  issuerKeys: IssuerKeys;
   store: Store;
   resolveSecret: (ref: SecretRef) => Promise<string>;
   /** The folder that relative paths in the catalogue start from. */
@@ -31,14 +47,16 @@ export function createBrokerIssuers(parts: IssuerParts): {
   issuers: readonly Issuer[];
   close(): Promise<void>;
 } {
-  const { config, keys, store, catalogueDirectory } = parts;
+  const { config, keys, issuerKeys, store, catalogueDirectory } = parts;
   return createIssuers({
     installation: formatKeyName({ name: config.origin, publicKey: keys.log.rawPublicKey }),
     resolveSecret: (ref) => parts.resolveSecret(ref).catch(notSetUp),
     readCa: (file) =>
       readFile(isAbsolute(file) ? file : join(catalogueDirectory, file), 'utf8').catch(notSetUp),
     ca: { publicKey: sshPublicKeyBlob(keys.sshCa.privateKey), sign: keys.sshCa.sign },
-    x509Ca: parts.x509Ca,
+    x509Ca: issuerKeys.x509Ca,
+    tokenKeys: () => issuerKeys.tokenKeys.keys(),
+    identityCertificate: issuerKeys.identityCertificate,
     publicUrl: config.publicUrl.href,
     identityKey: keys.identity.privateKey,
     revocations: {

@@ -5,10 +5,12 @@ import { certificateFilesOf, secretsOf } from '../catalogue/outside-files.ts';
 import type { Catalogue, Finding } from '../catalogue/types.ts';
 import type { AppError } from '../protocol/errors.ts';
 import { createSecretReader } from './installation.ts';
+import { loadTokenKeys } from './token-keys.ts';
 
 export async function findMissingFiles(
   catalogue: Catalogue,
   env: Readonly<Record<string, string | undefined>>,
+  keysDirectory: string,
 ): Promise<Finding[]> {
   const readSecret = createSecretReader(catalogue.directory, env);
   const findings: Finding[] = [];
@@ -35,6 +37,15 @@ export async function findMissingFiles(
       () => false,
     );
     if (!isThere) missing(owner, `cannot read ${file}`, hint);
+  }
+  const withTokens = [...catalogue.resources.values()].find(({ target }) => target.kind === 'http');
+  if (withTokens !== undefined) {
+    const none = { message: 'this broker has no keys for tokens', hint: 'oncall broker rotate tokens' };
+    const problem = await loadTokenKeys(keysDirectory).then(
+      (keys) => (keys === undefined ? none : undefined),
+      (error: AppError) => error,
+    );
+    if (problem) missing(withTokens.id, problem.message, problem.hint);
   }
   return findings;
 }

@@ -1,3 +1,4 @@
+import type { HttpRole, HttpSettings } from './targets/http.ts';
 import type { TargetSettings } from './targets/kinds.ts';
 import type { KubernetesRole, KubernetesSettings } from './targets/kubernetes.ts';
 import type { PostgresRole, PostgresSettings } from './targets/postgres.ts';
@@ -68,6 +69,8 @@ export interface Service {
 export type SecretRef = { file: string } | { env: string };
 
 export type {
+  HttpRole,
+  HttpSettings,
   KubernetesRole,
   KubernetesSettings,
   PostgresRole,

@@ -49,6 +49,7 @@ export interface BrokerCommands {
   brokerBackup(options: { directory: string; file: string }, host: BrokerHost): Promise<BrokerResult>;
   brokerRestore(options: { directory: string; file: string }, host: BrokerHost): Promise<BrokerResult>;
   brokerRotateTls(options: { directory: string }, host: BrokerHost): Promise<BrokerResult>;
+  brokerRotateTokens(options: { directory: string }, host: BrokerHost): Promise<BrokerResult>;
   brokerTarget(
     options: { directory: string; resource: string; check: boolean },
     host: BrokerHost,

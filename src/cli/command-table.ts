@@ -291,6 +291,13 @@ function brokerEntries(): CommandEntry[] {
     entry('migrate', 'migrate', 'bring the store up to date'),
     entry('backup', 'backup', 'write a backup'),
     entry('restore', 'restore', 'restore a backup'),
-    { name: 'rotate', summary: 'rotate keys', children: [entry('rotateTls', 'tls', 'a new TLS key')] },
+    {
+      name: 'rotate',
+      summary: 'rotate keys',
+      children: [
+        entry('rotateTls', 'tls', 'a new TLS key'),
+        entry('rotateTokens', 'tokens', 'the next key for tokens, or the first'),
+      ],
+    },
   ];
 }

@@ -1,6 +1,9 @@
 /** The one place that lists the kinds of targets: a new kind is a file with an issuer, and a line here. */
 import type { KeyObject } from 'node:crypto';
 import { createAwsIssuer } from './aws.ts';
+import { createHttpIssuer } from './http.ts';
+import { probeHttp } from './http-probe.ts';
+import type { TokenKeys } from './http-token.ts';
 import type { Issuer } from './issuer.ts';
 import { createKubernetesIssuer } from './kubernetes.ts';
 import { createMariadbIssuer } from './mariadb.ts';
@@ -26,6 +29,10 @@ export interface IssuersOptions extends PostgresAccess {
   installation: string;
   ca: SshCa;
   x509Ca: X509Ca;
+  /** What tokens are signed with; undefined where this installation has none yet. */
+  tokenKeys: () => TokenKeys | undefined;
+  /** PEM of what the broker's own TLS certificate is signed with, where it serves TLS itself. */
+  identityCertificate: string | undefined;
   revocations: Revocations;
   publicUrl: string;
   /** The broker's identity key; only its public half is used. */
@@ -54,6 +61,7 @@ export function createIssuers(options: IssuersOptions): {
       probe: probeX509,
       revocationWaitMs: REVOCATION_WAIT_MS,
     }),
+    createHttpIssuer({ ...options, now, keys: options.tokenKeys, probe: probeHttp }),
   ];
   return {
     issuers,

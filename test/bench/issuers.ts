@@ -3,7 +3,7 @@
 import { Pool } from 'undici';
 import { withStore } from '../../src/broker/host.ts';
 import { createSecretReader, requireRules } from '../../src/broker/installation.ts';
-import { createBrokerIssuers } from '../../src/broker/issuers.ts';
+import { createBrokerIssuers, loadIssuerKeys } from '../../src/broker/issuers.ts';
 import { loadBrokerKeys } from '../../src/broker/keys.ts';
 import { clientTarget } from '../../src/client/targets/kinds.ts';
 import { createId } from '../../src/protocol/ids.ts';
@@ -105,6 +105,7 @@ async function bareIssuing({ directory }: BenchBroker, kind: Kind): Promise<numb
     const made = createBrokerIssuers({
       config,
       keys,
+      issuerKeys: await loadIssuerKeys(keys, config),
       store,
       resolveSecret,
       catalogueDirectory: catalogue.directory,

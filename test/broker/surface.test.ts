@@ -26,6 +26,8 @@ const OPEN = [
   'GET /metrics',
   'GET /v1/identity',
   'GET /v1/crl/x509',
+  'GET /.well-known/jwks.json',
+  'GET /v1/verify/{resource}',
   'GET /v1/krl/ssh',
   'GET /v1/krl/ssh.sig',
   'POST /v1/enroll',

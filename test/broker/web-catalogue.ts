@@ -18,6 +18,11 @@ resources:
 `;
 }
 
+/** PEOPLE and a tool that nobody can reach. */
+export function withHttp(): string {
+  return withX509().replace('type: x509', 'type: http');
+}
+
 /** A fresh key of the device's, its public half. */
 export function x509Material(): { kind: 'x509'; publicKey: string } {
   const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });

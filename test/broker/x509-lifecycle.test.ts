@@ -5,7 +5,13 @@ import { X509Certificate as NodeCertificate } from 'node:crypto';
 import { X509Certificate, X509Crl } from '@peculiar/x509';
 import { beforeAll, expect, it } from 'vitest';
 import { brokerTarget } from '../../src/broker/commands.ts';
-import type { CredentialReply, GrantList, GrantView, RequestView } from '../../src/protocol/messages.ts';
+import type {
+  AuditWho,
+  CredentialReply,
+  GrantList,
+  GrantView,
+  RequestView,
+} from '../../src/protocol/messages.ts';
 import { enrolled, type TestDevice } from '../support/device.ts';
 import { type Installation, install } from '../support/installation.ts';
 import { waitFor } from '../support/temp.ts';
@@ -16,13 +22,14 @@ const DAY_MS = 86_400_000;
 
 let installation: Installation;
 let ana: TestDevice;
+let dora: TestDevice;
 let aheadMs = 0;
 
 beforeAll(async () => {
   installation = await install({ catalogue: withX509() });
   await installation.start({ now: () => Date.now() + aheadMs });
   ana = await enrolled(installation, 'ana');
-  const dora = await enrolled(installation, 'dora');
+  dora = await enrolled(installation, 'dora');
   await dora.post('/v1/incidents', { id: 'P1-1', service: 'orders', priority: 'P1' });
 });
 
@@ -88,6 +95,22 @@ it('a certificate names person, grant and incident, its role and nothing more, a
   expect(certificate.toString()).toBe(pem);
   expect(Buffer.from(certificate.raw).includes(`${installation.url}/v1/crl/x509`)).toBe(true);
   expect(publicPart).toMatchObject({ kind: 'x509', url: 'https://localhost:1/' });
+  await ana.post(`/v1/grants/${grant.id}/release`, {}, signedNow());
+});
+
+it('what a service logs of a certificate leads back to the grant', async () => {
+  const grant = await ask();
+  const { handle } = await issue(grant.id);
+  for (const name of [
+    handle,
+    `OU=tool/read,CN=${handle}`,
+    handle.toLowerCase(),
+    `oncall:ana/${grant.id}/P1-1`,
+  ]) {
+    const path = `/v1/audit/who?name=${encodeURIComponent(name)}`;
+    const { result } = await dora.get<AuditWho>(path, signedNow());
+    expect(result.traces).toMatchObject([{ user: 'ana', grantId: grant.id, contradiction: null }]);
+  }
   await ana.post(`/v1/grants/${grant.id}/release`, {}, signedNow());
 });
 

@@ -59,3 +59,31 @@ describe('a service that wants client certificates', () => {
     expect(read(target).errors).toHaveLength(1);
   });
 });
+
+describe('a tool that wants tokens', () => {
+  test('has an address, and an audience that is the address unless it says otherwise', () => {
+    const { resource, errors } = read(
+      'type: http\nurl: https://tool.example\nroles: { read: {}, write: {} }',
+    );
+    expect(errors).toEqual([]);
+    expect(resource).toMatchObject({ credentialSeconds: 300, defaultRole: 'read' });
+    const target = { kind: 'http', url: 'https://tool.example/', audience: 'https://tool.example/' };
+    expect(resource?.target).toMatchObject({ ...target, caFile: undefined });
+    const named = read(
+      'type: http\nurl: http://localhost:3000/x\naudience: grafana\nca: ca.pem\nroles: { read: {} }',
+    );
+    expect(named.resource?.target).toMatchObject({ audience: 'grafana', caFile: 'ca.pem' });
+  });
+
+  test.each([
+    ['an address in the clear', 'type: http\nurl: http://tool.example\nroles: { read: {} }'],
+    ['an address with a secret', 'type: http\nurl: https://a:b@tool.example\nroles: { read: {} }'],
+    ['no address', 'type: http\nroles: { read: {} }'],
+    ['an audience of words', 'type: http\nurl: https://t.example\naudience: a b\nroles: { read: {} }'],
+    ['a long life', 'type: http\nurl: https://t.example\ncredential: 16m\nroles: { read: {} }'],
+    ['no role', 'type: http\nurl: https://t.example'],
+    ['a setting of another kind', 'type: http\nurl: https://t.example\nservers: []\nroles: { read: {} }'],
+  ])('is refused with %s', (_what, target) => {
+    expect(read(target).errors).toHaveLength(1);
+  });
+});

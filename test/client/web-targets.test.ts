@@ -12,6 +12,7 @@ import {
 } from '../../src/client/session-files.ts';
 import { grantFolder } from '../../src/client/session-paths.ts';
 import type { Command, PartOf } from '../../src/client/targets/client-target.ts';
+import { HTTP } from '../../src/client/targets/http.ts';
 import { X509 } from '../../src/client/targets/x509.ts';
 import { failureOf, GRANT_ID, testContext } from './fixture.ts';
 
@@ -111,4 +112,67 @@ describe('a client certificate', () => {
     ];
     for (const command of untouched) expect(adapted(...command)).toEqual(command);
   });
+});
+
+describe('a token', () => {
+  const TOKEN = 'eyJh.eyJz.c2ln-_';
+
+  async function http(grantId = GRANT_ID, more: Partial<PartOf<'http'>> = {}, text = TOKEN) {
+    const { material, secretFor } = await HTTP.createMaterial();
+    expect(material).toEqual({ kind: 'http' });
+    const publicPart: PartOf<'http'> = {
+      kind: 'http',
+      url: 'https://tool.example/',
+      sealedToken: 'x',
+      ...more,
+    };
+    const secret = await secretFor(publicPart, async (sealed) => Buffer.from(sealed === 'x' ? text : ''));
+    return { ...(await x509(grantId)), secret, publicPart } satisfies HeldCredential;
+  }
+
+  test('is in files that only their owner can read, in the forms that tools take', async () => {
+    const { paths } = testContext();
+    await writeSessionFiles(paths, [await http()]);
+    const file = (name: string) => join(grantFolder(paths, GRANT_ID), name);
+    expect(readFileSync(file('token'), 'utf8')).toBe(TOKEN);
+    expect(readFileSync(file('header'), 'utf8')).toBe(`Authorization: Bearer ${TOKEN}\n`);
+    expect(readFileSync(file('curl.conf'), 'utf8')).toBe(`oauth2-bearer = "${TOKEN}"\n`);
+    for (const name of ['token', 'header', 'curl.conf'])
+      expect(statSync(file(name)).mode & 0o777).toBe(0o600);
+    await wipeSessionFiles(paths, GRANT_ID);
+    expect(() => statSync(file('token'))).toThrow();
+  });
+
+  test('is in no argument and no variable, and goes to its own tool alone', async () => {
+    const { paths } = testContext();
+    const held = [await http(GRANT_ID, { caPem: CERTIFICATE })];
+    const folder = grantFolder(paths, GRANT_ID);
+    const url = 'https://tool.example/api?q=1';
+    expect(commandFor(paths, held, ['curl', '-sS', url])).toEqual([
+      ...['curl', '--config', join(folder, 'curl.conf'), '--cacert', join(folder, 'ca.pem'), '-sS', url],
+    ]);
+    const untouched: Command[] = [
+      ['curl', 'https://tool.example.evil.example/'],
+      ['curl', 'http://tool.example/'],
+      ['curl', url, 'https://evil.example/'],
+      ['curl', '--proxy', 'http://proxy.example', url],
+      ['curl', '-u', 'me:mine', url],
+      ['curl', '--oauth2-bearer', 'mine', url],
+    ];
+    for (const command of untouched) expect(commandFor(paths, held, command)).toEqual(command);
+    const env = environmentFor(paths, held);
+    expect(env).toEqual({
+      ONCALL_URL: 'https://tool.example/',
+      ONCALL_TOKEN_FILE: join(folder, 'token'),
+      ONCALL_CA: join(folder, 'ca.pem'),
+    });
+    expect(HTTP.secretEnvironment(held[0]!.secret)).toEqual({ ONCALL_TOKEN: TOKEN });
+  });
+
+  test.each(['', 'a.b', 'a.b.c\noutput = "/etc/passwd"', 'a.b.c"', 'a.b.c d', 'a.b.c.d'])(
+    'that is none, %j, reaches no file',
+    async (text) => {
+      expect(await failureOf(http(GRANT_ID, {}, text))).toMatchObject({ code: 'corrupt_file' });
+    },
+  );
 });

@@ -13,6 +13,7 @@ import type { BrokerConfig } from '../config.ts';
 import type { BrokerKeys } from '../keys.ts';
 import type { Modules } from '../modules.ts';
 import type { PublishedLists } from '../revocation-lists.ts';
+import type { TokenKeyring } from '../token-keys.ts';
 import { viewDevice } from '../views.ts';
 import type { EndpointDeps } from './endpoint.ts';
 import { incoming, seenSizeOf } from './incoming.ts';
@@ -21,6 +22,7 @@ import { openApiOf } from './openapi.ts';
 import { nonceOf, refusalReply, signTime, statusOf, toAppError } from './refusal.ts';
 import { registerRoutes } from './routes.ts';
 import { registerListRoutes } from './routes-lists.ts';
+import { registerTokenRoutes } from './routes-tokens.ts';
 import { type ServedKey, tlsOptions } from './server-tls.ts';
 
 /** Our largest message is a few kilobytes. */
@@ -35,6 +37,7 @@ export interface ServerDeps extends Omit<EndpointDeps, 'app'> {
   tls: ServedKey | undefined;
   version: string;
   lists: PublishedLists;
+  tokenKeys: TokenKeyring;
 }
 
 export function createServer(deps: ServerDeps, modules: Modules): FastifyInstance {
@@ -109,6 +112,16 @@ export function createServer(deps: ServerDeps, modules: Modules): FastifyInstanc
   });
   registerOpenRoutes(app, deps, modules);
   registerListRoutes(app, deps.lists);
+  // A proxy asks for all its visitors from one address: whose token is good has a share of their own.
+  const tokens = createRateLimit(config.limits.requestsPerSecond);
+  registerTokenRoutes(app, {
+    ...deps,
+    issuer: config.publicUrl.href,
+    onGood(request, handle) {
+      addresses.giveBack(sourceOf(request));
+      requireShare(tokens.take(handle, performance.now()));
+    },
+  });
   registerRoutes({ ...deps, app }, modules);
   // After the routes' own hook, which authenticates. What a device signed is the device's to answer for, not its address's:
   // colleagues behind one address don't use up each other's share.

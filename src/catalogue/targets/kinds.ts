@@ -1,6 +1,8 @@
 /** The one place that lists how each kind of target is read from the catalogue. */
+
 import type { TargetKind } from '../../protocol/target-kinds.ts';
 import { AWS, type AwsSettings } from './aws.ts';
+import { HTTP, type HttpSettings } from './http.ts';
 import { KUBERNETES, type KubernetesSettings } from './kubernetes.ts';
 import { MARIADB, type MariadbSettings } from './mariadb.ts';
 import { POSTGRES, type PostgresSettings } from './postgres.ts';
@@ -16,7 +18,8 @@ export type TargetSettings =
   | RedisSettings
   | KubernetesSettings
   | AwsSettings
-  | X509Settings;
+  | X509Settings
+  | HttpSettings;
 
 type Readers = { readonly [K in TargetKind]: TargetReader<Extract<TargetSettings, { kind: K }>> };
 const READERS: Readers = {
@@ -27,6 +30,7 @@ const READERS: Readers = {
   kubernetes: KUBERNETES,
   aws: AWS,
   x509: X509,
+  http: HTTP,
 };
 
 export function targetReader(kind: TargetKind): TargetReader<TargetSettings> {

@@ -103,6 +103,11 @@ export const brokerCommands = {
     read: () => ({}),
     run: (broker, options, host) => broker.brokerRotateTls(options, host),
   }),
+  rotateTokens: brokerCommand({
+    name: 'rotate.tokens',
+    read: () => ({}),
+    run: (broker, options, host) => broker.brokerRotateTokens(options, host),
+  }),
 } as const satisfies Record<string, AnyCommand>;
 
 /** Those whose one argument may be the directory. */

@@ -1,7 +1,9 @@
 /** The one place that lists what this machine knows of each kind of target. */
+
 import type { TargetKind } from '../../protocol/target-kinds.ts';
 import { AWS } from './aws.ts';
 import type { ClientTarget } from './client-target.ts';
+import { HTTP } from './http.ts';
 import { KUBERNETES } from './kubernetes.ts';
 import { MARIADB } from './mariadb.ts';
 import { POSTGRES } from './postgres.ts';
@@ -24,7 +26,8 @@ export type CredentialSecret =
       readonly sessionToken: string;
     }
   /** `privateKey` as PKCS#8 PEM, `publicKey` as base64 of a SubjectPublicKeyInfo. */
-  | { readonly kind: 'x509'; readonly privateKey: string; readonly publicKey: string };
+  | { readonly kind: 'x509'; readonly privateKey: string; readonly publicKey: string }
+  | { readonly kind: 'http'; readonly token: string };
 
 type Targets = { readonly [K in TargetKind]: ClientTarget<K> };
 const TARGETS: Targets = {
@@ -35,6 +38,7 @@ const TARGETS: Targets = {
   kubernetes: KUBERNETES,
   aws: AWS,
   x509: X509,
+  http: HTTP,
 };
 
 export function clientTarget(kind: TargetKind): ClientTarget<TargetKind> {

@@ -62,7 +62,7 @@ export const X509: ClientTarget<'x509'> = {
   secretEnvironment: () => ({}),
   formats: { pem: NAMES.both },
   usualFormat: 'pem',
-  tool: ({ url }) => `curl ${url}`,
+  tool: ({ url }) => ['curl', url],
 };
 
 function materialOf(secret: SecretOf<'x509'>): Material<'x509'> {

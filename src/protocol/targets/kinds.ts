@@ -1,6 +1,8 @@
 /** What a device sends for a credential of each kind, and what it gets. */
+
 import { type Static, Type } from '@sinclair/typebox';
 import { AwsMaterial, AwsPart } from './aws.ts';
+import { HttpMaterial, HttpPart } from './http.ts';
 import { KubernetesMaterial, KubernetesPart } from './kubernetes.ts';
 import { MariadbMaterial, MariadbPart } from './mariadb.ts';
 import { PostgresMaterial, PostgresPart } from './postgres.ts';
@@ -17,6 +19,7 @@ export const KeyMaterial = Type.Union([
   KubernetesMaterial,
   AwsMaterial,
   X509Material,
+  HttpMaterial,
 ]);
 export type KeyMaterial = Static<typeof KeyMaterial>;
 
@@ -29,5 +32,6 @@ export const PublicPart = Type.Union([
   KubernetesPart,
   AwsPart,
   X509Part,
+  HttpPart,
 ]);
 export type PublicPart = Static<typeof PublicPart>;
