@@ -33,15 +33,22 @@ export async function checkX509(
   const logins = await createLogins(resource, options);
   const places = (servers.length === 0 ? [undefined] : servers).map((server) => ({
     name: server ?? new URL(url).host,
-    ask: (login: ProbeLogin | undefined) =>
-      options.probe({ url, server, caPem, login, signal } satisfies ProbeTarget),
+    ask: (login: ProbeLogin | undefined, more: Pick<ProbeTarget, 'session' | 'onSession'> = {}) =>
+      options.probe({ url, server, caPem, login, signal, ...more }),
   }));
   const found: Requirement[] = [];
   const taken: Place[] = [];
+  /** Begun before the revocation, with the first role's certificate. */
+  const sessions = new Map<Place, Buffer[]>();
   try {
     for (const place of places) {
       const requirements = await checkPlace(resource, place, logins);
-      if (requirements.every(({ ok }) => ok)) taken.push(place);
+      if (requirements.every(({ ok }) => ok)) {
+        const begun: Buffer[] = [];
+        await place.ask(logins.roles[0]?.login, { onSession: (session) => begun.push(session) });
+        sessions.set(place, begun);
+        taken.push(place);
+      }
       found.push(...requirements);
     }
   } finally {
@@ -50,13 +57,15 @@ export async function checkX509(
       await options.revocations.revoke({ list: 'x509', serial: login.serial, expiresAtMs });
   }
   // A server that lets nobody in proves nothing by refusing.
-  const lists = await Promise.all(taken.map((place) => checkRevocation(place, logins, signal, options)));
-  return [...found, ...lists];
+  const lists = await Promise.all(
+    taken.map((place) => checkRevocation(place, logins, sessions.get(place) ?? [], signal, options)),
+  );
+  return [...found, ...lists.flat()];
 }
 
 interface Place {
   name: string;
-  ask(login: ProbeLogin | undefined): Promise<ProbeAnswer>;
+  ask(login: ProbeLogin | undefined, more?: Pick<ProbeTarget, 'session' | 'onSession'>): Promise<ProbeAnswer>;
 }
 
 async function createLogins(resource: Resource, { ca, now, listUrl }: X509IssuerOptions): Promise<Logins> {
@@ -120,21 +129,40 @@ async function checkPlace(resource: Resource, place: Place, logins: Logins): Pro
 async function checkRevocation(
   place: Place,
   { roles }: Logins,
+  sessions: readonly Buffer[],
   signal: AbortSignal,
   { revocationWaitMs }: X509IssuerOptions,
-): Promise<Requirement> {
+): Promise<Requirement[]> {
   const name = `${place.name}: revocation list`;
   const [first] = roles;
-  if (!first) return missing(name, 'no role to ask with', 'roles: …   # in the catalogue');
+  if (!first) return [missing(name, 'no role to ask with', 'roles: …   # in the catalogue')];
   const startedAt = performance.now();
   for (;;) {
     const { answer } = await place.ask(first.login);
     const seconds = Math.round((performance.now() - startedAt) / 1000);
-    if (answer === 'refused') return fulfilled(name, `a revoked certificate was refused after ${seconds} s`);
+    if (answer === 'refused') {
+      const detail = `a revoked certificate was refused after ${seconds} s`;
+      return [fulfilled(name, detail), await checkSessions(place, first.login, sessions)];
+    }
     if (signal.aborted || seconds * 1000 >= revocationWaitMs) {
       const fix = `systemctl status oncall-crl.timer oncall-crl.service   # and ssl_crl ${CRL_FILE} in the server block`;
-      return missing(name, `a revoked certificate was still taken after ${seconds} s`, fix);
+      return [missing(name, `a revoked certificate was still taken after ${seconds} s`, fix)];
     }
     await sleep(ASK_AGAIN_MS, undefined, { signal }).catch(() => undefined);
   }
+}
+
+/** A session that is taken up again brings the verdict of the day it began, whatever the list says by now. */
+async function checkSessions(
+  place: Place,
+  login: ProbeLogin,
+  sessions: readonly Buffer[],
+): Promise<Requirement> {
+  const name = `${place.name}: no session outlives a revocation`;
+  for (const session of sessions) {
+    const { answer, detail } = await place.ask(login, { session });
+    if (answer !== 'let in' && answer !== 'no access') continue;
+    return missing(name, detail, 'ssl_session_cache off; ssl_session_tickets off;   # in the server block');
+  }
+  return fulfilled(name, 'a revoked certificate was refused in sessions from before too');
 }

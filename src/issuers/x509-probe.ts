@@ -6,6 +6,11 @@ import { escapeForTerminal } from '../protocol/names.ts';
 const PROBE_MS = 10_000;
 /** nginx answers 400 for a certificate that does not hold, or its own 495 and 496 where a proxy passes them on. */
 const TLS_REFUSALS = new Set([400, 495, 496]);
+/**
+ * Alerts about the certificate that was shown or was not (RFC 8446 section 6.2): handshake_failure, which older servers send for
+ * want of one, bad_, unsupported_, _revoked, _expired, _unknown, unknown_ca, access_denied, certificate_required.
+ */
+const CERTIFICATE_ALERTS = new Set([40, 42, 43, 44, 45, 46, 48, 49, 116]);
 const ACCESS_REFUSALS = new Set([401, 403]);
 
 export interface ProbeTarget {
@@ -16,6 +21,10 @@ export interface ProbeTarget {
   /** PEM of both; undefined: without a certificate. */
   login: { certificate: string; key: string } | undefined;
   signal: AbortSignal;
+  /** A TLS session of an earlier question, to take up again where the service lets one. */
+  session?: Buffer;
+  /** Hears of those that could be. */
+  onSession?: (session: Buffer) => void;
 }
 
 export interface ProbeAnswer {
@@ -33,7 +42,7 @@ export type X509Probe = (target: ProbeTarget) => Promise<ProbeAnswer>;
 
 export const probeX509: X509Probe = (target) =>
   new Promise((resolve) => {
-    const { login, caPem } = target;
+    const { login, caPem, session } = target;
     const { hostname: bracketed, pathname, port, host } = new URL(target.url);
     const hostname = bracketed.replace(/^\[(.*)\]$/, '$1');
     const place = /^\[?(.*?)\]?:(\d+)$/.exec(target.server ?? '');
@@ -46,20 +55,24 @@ export const probeX509: X509Probe = (target) =>
       headers: { host, 'user-agent': 'oncall-broker' },
       ...(caPem !== undefined && { ca: caPem }),
       ...(login !== undefined && { cert: login.certificate, key: login.key }),
-      // No session of an earlier question is taken up: it would bring that one's answer.
+      // No session of an earlier question is taken up by chance: it would bring that one's answer.
       agent: false,
+      ...(session !== undefined && { session }),
       signal: AbortSignal.any([target.signal, AbortSignal.timeout(PROBE_MS)]),
+    });
+    asked.once('socket', (socket) => {
+      socket.on('session', (fresh: Buffer) => target.onSession?.(fresh));
     });
     asked.once('response', (response) => {
       response.destroy();
       const status = response.statusCode ?? 0;
       resolve({ answer: answerOf(status), detail: `answered ${status}` });
     });
-    asked.once('error', (error: NodeJS.ErrnoException) => {
-      // An alert is the other side's last word (RFC 8446 section 6); whatever else breaks a connection says nothing.
-      const isAlert = /_ALERT_/.test(error.code ?? '');
+    asked.once('error', (error) => {
+      // An alert is the other side's last word; whatever else breaks a connection says nothing.
+      const alert = Number(/SSL alert number (\d+)/.exec(error.message)?.[1]);
       const detail = escapeForTerminal(error.message).slice(0, 200);
-      resolve({ answer: isAlert ? 'refused' : 'unknown', detail });
+      resolve({ answer: CERTIFICATE_ALERTS.has(alert) ? 'refused' : 'unknown', detail });
     });
     asked.end();
   });

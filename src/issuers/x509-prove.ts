@@ -5,8 +5,9 @@
  * shown a second one as well, alike in all but key and serial, and only a service whose TLS takes that one and refuses the
  * other has shown that the list has reached it. Both name nobody and no role: where a service tells roles apart, neither gets in.
  *
- * What this does not show: that connections which were open before have been closed, and what a server behind the same address
- * does that the catalogue does not list.
+ * What this does not show: that connections which were open before have been closed, that no TLS session from before is taken up
+ * again (the guide says not to, and the check tries it), and what a server behind the same address does that the catalogue does
+ * not list.
  */
 import type { EndInput, Proof } from './issuer.ts';
 import type { X509IssuerOptions } from './x509.ts';

@@ -6,6 +6,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { get } from 'node:https';
 import { join } from 'node:path';
+import type { SecureContextOptions } from 'node:tls';
 import type { Resource, X509Settings } from '../../src/catalogue/types.ts';
 import type { Issued, TargetGuide } from '../../src/issuers/issuer.ts';
 import type { Revocations } from '../../src/issuers/revocations.ts';
@@ -30,7 +31,14 @@ export interface X509World extends World {
 
 export interface X509Device extends Device {
   /** GET as any client of the service would; undefined where no answer came. */
-  visit(issued: Issued): Promise<{ status: number; body: string } | undefined>;
+  visit(issued: Issued, options?: VisitOptions): Promise<{ status: number; body: string } | undefined>;
+}
+
+export interface VisitOptions extends Pick<SecureContextOptions, 'minVersion' | 'maxVersion'> {
+  /** A TLS session to take up again. */
+  session?: Buffer;
+  /** Hears of those that could be. */
+  onSession?: (session: Buffer) => void;
 }
 
 export interface TestRevocations extends Revocations {
@@ -125,7 +133,10 @@ export async function followGuide(
   };
 }
 
-export async function startX509World(change: Partial<X509IssuerOptions> = {}): Promise<X509World> {
+export async function startX509World(
+  change: Partial<X509IssuerOptions> = {},
+  edit: (serverLines: string) => string = (lines) => lines,
+): Promise<X509World> {
   const broker = await startListServer();
   const ca = await createCa(broker.url);
   const publish = () => {
@@ -175,7 +186,7 @@ export async function startX509World(change: Partial<X509IssuerOptions> = {}): P
   host = prepared;
   const nginx = await startNginx({
     http: prepared.http,
-    server: `${prepared.server}\nlocation / { default_type text/plain; return 200 "$oncall_web $ssl_client_s_dn"; }`,
+    server: `${edit(prepared.server)}\nlocation / { default_type text/plain; return 200 "$oncall_web $ssl_client_s_dn"; }`,
   });
   writeFileSync(reloadLink, `#!/bin/sh\nexec ${nginx.reloadCommand}\n`, { mode: 0o755 });
   caFile = nginx.caFile;
@@ -224,9 +235,13 @@ export function createDevice(): X509Device {
       kind: 'x509',
       publicKey: publicKey.export({ type: 'spki', format: 'der' }).toString('base64'),
     },
-    visit: ({ publicPart }) => {
+    visit: ({ publicPart }, options = {}) => {
       if (publicPart.kind !== 'x509') throw new Error('not a certificate');
-      return fetchWith(publicPart.url, publicPart.caPem, { cert: publicPart.certificate, key });
+      return fetchWith(publicPart.url, publicPart.caPem, {
+        ...options,
+        cert: publicPart.certificate,
+        key,
+      });
     },
     login: async (issued) => (await device.visit(issued))?.status === 200,
   };
@@ -236,7 +251,7 @@ export function createDevice(): X509Device {
 function fetchWith(
   url: string,
   ca: string | undefined,
-  login: { cert: string; key: string },
+  { onSession, ...login }: VisitOptions & { cert: string; key: string },
 ): Promise<{ status: number; body: string } | undefined> {
   return new Promise((resolve) => {
     const request = get(url, { ...login, ...(ca !== undefined && { ca }), agent: false }, (response) => {
@@ -246,6 +261,7 @@ function fetchWith(
       });
       response.once('end', () => resolve({ status: response.statusCode ?? 0, body }));
     });
+    request.once('socket', (socket) => socket.on('session', (session: Buffer) => onSession?.(session)));
     request.once('error', () => resolve(undefined));
   });
 }

@@ -1,4 +1,6 @@
 import { generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { X509Settings } from '../../src/catalogue/types.ts';
 import type { Issued, KeyMaterial } from '../../src/issuers/issuer.ts';
@@ -7,6 +9,7 @@ import { startNginx } from '../support/nginx.ts';
 import { part } from '../support/parts.ts';
 import { startProcess } from '../support/process.ts';
 import { makeServerCertificate } from '../support/server-certificate.ts';
+import { freePort, tempDir } from '../support/temp.ts';
 import { codeOf, createLogin, HOSTILE, issuerContract } from './contract.ts';
 import { createCa, createDevice, startX509World, type X509World, x509Resource } from './x509-world.ts';
 
@@ -196,6 +199,75 @@ describe.skipIf(!part('nginx'))('x509', () => {
       expect(answer).not.toContain(login.handle);
     });
 
+    test.each(['TLSv1.2', 'TLSv1.3'] as const)(
+      'is not got around by a session of %s from before',
+      async (version) => {
+        const base = await shared();
+        const device = createDevice();
+        const login = createLogin(base, {}, device);
+        const issued = await login.issue();
+        const sessions: Buffer[] = [];
+        const options = {
+          minVersion: version,
+          maxVersion: version,
+          onSession: (one: Buffer) => sessions.push(one),
+        };
+        expect(await device.visit(issued, options)).toMatchObject({ status: 200 });
+        await login.end();
+        for (const session of [undefined, ...sessions]) {
+          const answer = await device.visit(issued, { ...options, ...(session && { session }) });
+          expect(answer).toMatchObject({ status: 400 });
+        }
+      },
+    );
+
+    test.each(['-tls1_2', '-tls1_3'])(
+      'is proven by a service that refuses in the handshake itself, %s',
+      async (version) => {
+        const base = await shared();
+        const login = createLogin(base);
+        await login.issue();
+        const proofWith = async (serials: string[]) => {
+          const crl = join(tempDir(), 'crl.der');
+          writeFileSync(crl, base.ca.createCrl({ number: 1, serials, nowMs: Date.now() }));
+          const port = await freePort();
+          const { certificateFile, keyFile } = base.nginx;
+          const files = [
+            '-cert',
+            certificateFile,
+            '-key',
+            keyFile,
+            '-CAfile',
+            base.host.file('ca.pem'),
+            '-CRL',
+            crl,
+          ];
+          const checks = ['-CRLform', 'DER', '-crl_check', '-Verify', '2', '-verify_return_error', '-www'];
+          const server = startProcess('openssl', [
+            ...['s_server', '-accept', `127.0.0.1:${port}`, version],
+            ...files,
+            ...checks,
+          ]);
+          await server.waitForOutput('ACCEPT');
+          const url = `https://localhost:${port}/`;
+          const servers = [`127.0.0.1:${port}`];
+          const resource = x509Resource({ ...base.settings, url, servers });
+          const { state } = await base.issuer.prove({
+            subject: { ...login.subject, resource },
+            handle: login.handle,
+            publicPart: undefined,
+            expiresAtMs: Date.now() + 60_000,
+            nowMs: Date.now(),
+            signal: AbortSignal.timeout(9_000),
+          });
+          await server.stop();
+          return state;
+        };
+        expect(await proofWith([])).toBe('expires');
+        expect(await proofWith([login.handle])).toBe('proven');
+      },
+    );
+
     test('is not proven by one server of two', async () => {
       const base = await startX509World();
       const other = await startNginx({ server: 'return 200;' });
@@ -247,7 +319,10 @@ describe.skipIf(!part('nginx'))('x509', () => {
       const { issuer, resource } = await shared();
       const found = await issuer.check(resource, AbortSignal.timeout(20_000));
       expect(found.map(({ name, ok }) => [name.replace(/^localhost:\d+: /, ''), ok])).toEqual(
-        ['login as read', 'login as write', ...strangers, 'revocation list'].map((name) => [name, true]),
+        [
+          ...['login as read', 'login as write', ...strangers],
+          ...['revocation list', 'no session outlives a revocation'],
+        ].map((name) => [name, true]),
       );
     });
 
@@ -255,6 +330,13 @@ describe.skipIf(!part('nginx'))('x509', () => {
       const own = await startX509World({ revocationWaitMs: 1_500 });
       own.revocations.published = false;
       expect(await missingIn(own)).toEqual(['revocation list']);
+    });
+
+    test('finds a service that takes up sessions from before', async () => {
+      const own = await startX509World({}, (lines) =>
+        lines.replace('ssl_session_cache off;', 'ssl_session_cache shared:S:1m;'),
+      );
+      expect(await missingIn(own)).toEqual(['no session outlives a revocation']);
     });
 
     test('finds a service that lets everybody in, one that asks nobody’s role, and one that is not there', async () => {

@@ -20,6 +20,9 @@ export interface TestNginx {
   /** The CA of its certificate, PEM. */
   caPem: string;
   caFile: string;
+  /** PEM files of its own certificate. */
+  certificateFile: string;
+  keyFile: string;
   /** A command that does what `systemctl reload nginx` would, and waits until the old workers are gone. */
   reloadCommand: string;
   /** A line for each request. */
@@ -58,6 +61,7 @@ export async function startNginx({ server, http = '' }: NginxOptions): Promise<T
       http,
       '  server {',
       `    listen 127.0.0.1:${port} ssl;`,
+      '    ssl_protocols TLSv1.2 TLSv1.3;',
       `    ssl_certificate ${file('server.crt')};`,
       `    ssl_certificate_key ${file('server.key')};`,
       server,
@@ -81,6 +85,8 @@ export async function startNginx({ server, http = '' }: NginxOptions): Promise<T
       url: `https://localhost:${port}/`,
       caPem: ca,
       caFile: file('ca.pem'),
+      certificateFile: file('server.crt'),
+      keyFile: file('server.key'),
       reloadCommand: reloadFile,
       accessLog: () => readFileSync(file('access.log'), 'utf8'),
       stop: async () => void (await nginx.stop()),
