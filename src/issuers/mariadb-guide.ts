@@ -55,6 +55,8 @@ function setUpSql(settings: MariadbSettings): string {
   const broker = `${quoteName(settings.broker.user)}@'%'`;
   const tls = settings.sslMode === 'disable' ? '' : ' REQUIRE SSL';
   return [
+    // Texts in the procedures are of the character set of whoever makes them: a client may come with latin1.
+    'SET NAMES utf8mb4;',
     // As they stand at the procedures' making: what is refused here is never cut short there.
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION';",
     fixes.plugin(),

@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { part } from '../support/parts.ts';
 import { startProcess, type TestProcess } from '../support/process.ts';
 
-const LONGEST_MS = 150_000;
+const LONGEST_MS = 240_000;
 
 describe.skipIf(!part('postgres'))('the demo', () => {
   let demo: TestProcess;
@@ -28,6 +28,21 @@ describe.skipIf(!part('postgres'))('the demo', () => {
       'ended db-replica:read',
       'password authentication failed',
     ]);
+  });
+
+  it('shows a session that stays open across three renewals by the agent, and the proof of its end', () => {
+    const act = shown.slice(
+      shown.indexOf('credentials of 20 seconds'),
+      shown.indexOf('02:14, an alert fires'),
+    );
+    const who = /a session is open: (oncall_ana_\w+), (backend \d+)/.exec(act);
+    expect(act.match(/renewed by the agent/g)).toHaveLength(3);
+    expectInOrder([`the session is still the same: ${who?.[1]}, ${who?.[2]}`, 'ended orders-db:read'], act);
+    expectInOrder(['the open session: ', 'password authentication failed', `proven: ${who?.[1]} `], act);
+    if (part('mariadb')) expect(act).toMatch(/oncall_ana_\w+@%[^]*billing:read[^]*ended billing:read/);
+    if (part('redis')) expect(act).toMatch(/redis-cli get answer\n +42\n/);
+    // Every credential of the agent's was renewed, not this one alone.
+    expect(act).not.toMatch(/:read +\d\d:\d\d \([^)]*\) +\S+ ago/);
   });
 
   it('shows an alert that opens a bundle which nobody asked for', () => {

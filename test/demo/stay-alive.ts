@@ -80,6 +80,7 @@ export async function playStayAlive(postgres: PostgresServer, more: readonly Mor
   for (const [handle, method] of proofs) detail(`proven: ${handle} (${method})`);
   await oncall('dora', ['audit', 'who', login.user]);
   await oncall('ana', ['agent', 'stop'], AGENT);
+  await oncall('dora', ['incident', 'resolve', 'P1-125'], { quiet: true });
 }
 
 const CLIENTS: Readonly<Record<string, readonly string[]>> = {
