@@ -24,6 +24,7 @@ const HOST_KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK4hODvxhIL3kuR7p1yt9ZwvpP
 
 export const BENCH_TARGETS: readonly BenchTarget[] = [
   { kind: 'ssh', start: startSsh },
+  { kind: 'x509', start: startX509 },
   { kind: 'postgres', start: startDatabase },
 ];
 
@@ -33,6 +34,14 @@ async function startSsh(): Promise<StartedTarget> {
     hosts: [{ name: host, host: 127.0.0.1, port: 1, hostKeys: ["${HOST_KEY}"] }]
     roles: { operator: { login: ops } }`;
   return { resource, role: 'operator', secrets: {} };
+}
+
+/** The service that takes a certificate is not asked when one is made. */
+async function startX509(): Promise<StartedTarget> {
+  const resource = `    type: x509
+    url: https://localhost:1/
+    roles: { read: {} }`;
+  return { resource, role: 'read', secrets: {} };
 }
 
 export async function startDatabase(): Promise<StartedTarget> {
