@@ -107,7 +107,7 @@ export async function until(
 }
 
 function start(person: string, args: readonly string[], agent = false): ChildProcess {
-  const { NODE_EXTRA_CA_CERTS: _unused, ...env } = process.env;
+  const { NODE_EXTRA_CA_CERTS: _roots, ONCALL_AGENT: _wish, ...env } = process.env;
   return spawn(process.execPath, [ONCALL, ...args], {
     env: {
       ...env,
