@@ -16,12 +16,18 @@ export interface AgentLog {
 
 /** `also` gets every line too: the terminal or the journal of an agent in the foreground. */
 export function openLog(path: string, now: () => number, also: (line: string) => void = () => {}): AgentLog {
+  // Made once: a folder that has been taken away is not to come back for a line that says so.
+  let isOpen = false;
+  const open = () => {
+    if (!isOpen) ensureDir(dirname(path));
+    isOpen = true;
+  };
   return {
     write(event, more = {}) {
       const line = `${JSON.stringify({ at: formatInstant(now()), event, ...more })}\n`;
       also(line);
       try {
-        ensureDir(dirname(path));
+        open();
         const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
         if (size + line.length > MOST_BYTES) renameSync(path, `${path}.1`);
         appendFileSync(path, line, { mode: 0o600 });

@@ -133,9 +133,13 @@ describe.skipIf(!part('postgres'))('agents', () => {
   it('end when the folder that they are for is taken away', async () => {
     await ana.request();
     await ana.logged('started');
+    // Past its first look, in whose middle it still writes.
+    await waitFor(async () => (await ana.status()).grants.length === 1, { what: 'its first look' });
     const { pid } = await ana.status();
-    rmSync(ana.path(), { recursive: true });
+    rmSync(ana.path('run'), { recursive: true });
     await waitFor(() => startTimeOf(pid) === undefined, { what: 'the end of the agent' });
+    // Nothing that it wrote last has made it anew.
+    expect(existsSync(ana.path('run'))).toBe(false);
   });
 });
 
