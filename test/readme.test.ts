@@ -19,6 +19,10 @@ function block(name: string, kind = 'run', language = 'sh'): string {
 }
 
 async function runBlock(name: string, home: string, env: Record<string, string> = {}) {
+  return runShell(block(name), home, env);
+}
+
+async function runShell(input: string, home: string, env: Record<string, string> = {}) {
   const bin = join(home, 'bin');
   mkdirSync(bin, { recursive: true });
   writeFileSync(join(bin, 'oncall'), `#!/bin/sh\nexec ${process.execPath} ${ONCALL} "$@"\n`);
@@ -27,7 +31,7 @@ async function runBlock(name: string, home: string, env: Record<string, string> 
   const shell = startProcess('sh', ['-eux'], {
     env: { ...clean, ...env, PATH: `${bin}:${clean.PATH}` },
     cwd: home,
-    input: block(name),
+    input,
   });
   const { code } = await shell.ended;
   expect(`${shell.output()}\nexit ${code}`).toMatch(/\nexit 0$/);
@@ -47,8 +51,13 @@ describe.skipIf(!part('psql'))('the README', () => {
   it('shows what an engineer does', async () => {
     const dora = await enrolled(target.installation, 'dora');
     await dora.post('/v1/incidents', { id: 'P1-123', service: 'orders', priority: 'P1' });
-    const stdout = await runBlock('engineer', home, { INVITATION: await target.installation.invite('ana') });
+    const agent = { ONCALL_AGENT: 'on' };
+    const INVITATION = await target.installation.invite('ana');
+    const stdout = await runBlock('engineer', home, { INVITATION, ...agent }).finally(() =>
+      runShell('oncall agent stop || true', home, agent),
+    );
     expect(stdout).toContain('granted');
+    expect(stdout).toMatch(/running as \d+/);
     expect(await target.roles()).toEqual([]);
   });
 
