@@ -3,6 +3,12 @@ import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import type { TargetKind } from '../../src/protocol/target-kinds.ts';
 import { TARGET_SQL } from '../demo/setting.ts';
+import {
+  type MoreServer,
+  type MoreServerOptions,
+  startMariadb,
+  startRedis,
+} from '../support/more-servers.ts';
 import { postgresUrl, startPostgres } from '../support/postgres-server.ts';
 import { atEnd, makeSharedFolder } from './cleanup.ts';
 
@@ -18,6 +24,8 @@ export interface StartedTarget {
   readonly role: string;
   /** By the name of the file that the catalogue reads each from. */
   readonly secrets: Readonly<Record<string, string>>;
+  /** Takes the texts of the guide's steps, where the target is not in order yet. */
+  readonly bringIn?: (steps: readonly string[]) => void;
 }
 
 const HOST_KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK4hODvxhIL3kuR7p1yt9ZwvpPEtRAxxrWJtVe0y6eo4';
@@ -26,6 +34,8 @@ export const BENCH_TARGETS: readonly BenchTarget[] = [
   { kind: 'ssh', start: startSsh },
   { kind: 'x509', start: startX509 },
   { kind: 'postgres', start: startDatabase },
+  { kind: 'mariadb', start: startMoreMariadb },
+  { kind: 'redis', start: startMoreRedis },
 ];
 
 /** No host is asked when a certificate is made. */
@@ -60,4 +70,36 @@ export async function startDatabase(): Promise<StartedTarget> {
     quarantineRole: oncall_quarantine
     roles: { read: { template: oncall_tpl_read } }`;
   return { resource, role: 'read', secrets: { database: password } };
+}
+
+function startMoreMariadb(): Promise<StartedTarget> {
+  return startMore(
+    startMariadb,
+    (port) => `    connection: { host: 127.0.0.1, port: ${port}, database: orders, sslMode: disable }
+    maxAccounts: 5000
+    roles: { read: { grant: readers } }`,
+  );
+}
+
+function startMoreRedis(): Promise<StartedTarget> {
+  return startMore(
+    startRedis,
+    (port) => `    connection: { host: 127.0.0.1, port: ${port}, tls: false }
+    maxUsers: 5000
+    roles: { read: { rules: ["+@read", "~*"] } }`,
+  );
+}
+
+async function startMore(
+  start: (options: MoreServerOptions) => Promise<MoreServer | undefined>,
+  yaml: (port: number) => string,
+): Promise<StartedTarget> {
+  const password = randomBytes(16).toString('hex');
+  const server = await start({ folder: makeSharedFolder('more'), password, atEnd });
+  if (server === undefined) throw new Error('its server is not installed');
+  const { kind, port, bringIn } = server;
+  const resource = `    type: ${kind}
+    broker: { user: oncall_broker, password: { file: ${kind} } }
+${yaml(port)}`;
+  return { resource, role: 'read', secrets: { [kind]: password }, bringIn };
 }

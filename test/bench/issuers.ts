@@ -49,8 +49,8 @@ export async function measureIssuers(): Promise<Section> {
   for (const person of PEOPLE) devices.push(await enrol(broker, pool, person));
   const exchangeMs = await emptyExchange(pool);
   const rows: Row[] = [{ name: 'an exchange that does nothing, over TLS', value: exchangeMs, unit: 'ms' }];
-  for (const [kind] of started) {
-    const bareMs = await bareIssuing(broker, kind);
+  for (const [kind, { bringIn }] of started) {
+    const bareMs = await bareIssuing(broker, kind, bringIn);
     const times: number[] = [];
     for (let turn = 0; turn < WARM_UP + REQUESTS; turn += 1) {
       const device = devices[turn % devices.length];
@@ -97,7 +97,11 @@ async function obtain(pool: Pool, device: TestDevice, kind: Kind, resource: stri
 }
 
 /** The median of making key material and a login by the issuer itself; each is ended again, untimed. */
-async function bareIssuing({ directory }: BenchBroker, kind: Kind): Promise<number> {
+async function bareIssuing(
+  { directory }: BenchBroker,
+  kind: Kind,
+  bringIn: StartedTarget['bringIn'],
+): Promise<number> {
   return withStore(directory, HOST, async (store, config) => {
     const { catalogue } = await requireRules(config);
     const keys = await loadBrokerKeys(config.keysDirectory);
@@ -114,6 +118,7 @@ async function bareIssuing({ directory }: BenchBroker, kind: Kind): Promise<numb
       const issuer = made.issuers.find((one) => one.kind === kind);
       const resource = catalogue.resources.get(nameOf(kind, 0));
       if (!issuer || !resource) throw new Error(`no issuer of kind ${kind}`);
+      bringIn?.(issuer.guide(resource).steps.map(({ text }) => text));
       const times: number[] = [];
       for (let turn = 0; turn < BARE; turn += 1) {
         const nowMs = Date.now();

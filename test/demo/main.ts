@@ -2,16 +2,32 @@
 // question, needs no service, leaves nothing behind; `--keep` leaves it running and says what to try next.
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { startMariadb, startRedis } from '../support/more-servers.ts';
 import { startTarget } from './database.ts';
 import { type Broker, enroll, startBroker } from './installation.ts';
 import { playMainJob } from './main-job.ts';
-import { bringIn, startMariadb, startRedis } from './more-servers.ts';
 import { playOnCall } from './on-call.ts';
-import { demoCatalogue } from './setting.ts';
-import { detail, endAll, homeOf, ONCALL, oncall, openStage, say, step } from './stage.ts';
+import { demoCatalogue, MORE } from './setting.ts';
+import {
+  ask,
+  atEnd,
+  detail,
+  endAll,
+  homeOf,
+  ONCALL,
+  OPERATOR,
+  oncall,
+  openStage,
+  say,
+  step,
+} from './stage.ts';
 import { playStayAlive } from './stay-alive.ts';
 
-const NAMES: Readonly<Record<string, string>> = { billing: 'a MariaDB', cache: 'a Redis' };
+const NAMES = { mariadb: 'a MariaDB', redis: 'a Redis' };
+
+interface Guide {
+  steps: { text: string }[];
+}
 
 async function main(): Promise<void> {
   say('oncall demo: a real broker, a real PostgreSQL, a real device key');
@@ -22,19 +38,23 @@ async function main(): Promise<void> {
   step('a PostgreSQL as db-replica, with the roles that `oncall broker target db-replica` prints');
   const postgres = await startTarget(folder, password);
 
-  const started = [await startMariadb(folder, password), await startRedis(folder, password)];
+  const options = { folder, password, atEnd };
+  const started = [await startMariadb(options), await startRedis(options)];
   const more = started.filter((server) => server !== undefined);
   if (more.length > 0)
-    detail(`and, since they are installed: ${more.map(({ resource }) => NAMES[resource]).join(', ')}`);
+    detail(`and, since they are installed: ${more.map(({ kind }) => NAMES[kind]).join(', ')}`);
 
   step('a broker of our own: `oncall broker init`, then `serve`');
   const secrets = {
     'db-replica': password,
     alertmanager: bearer,
-    ...Object.fromEntries(more.map(({ resource }) => [resource, password])),
+    ...Object.fromEntries(more.map(({ kind }) => [MORE[kind].resource, password])),
   };
   const broker = await startBroker(folder, demoCatalogue(postgres, more), secrets);
-  for (const server of more) await bringIn(server, broker.directory);
+  for (const { kind, bringIn } of more) {
+    const target = ['broker', 'target', MORE[kind].resource, '--dir', broker.directory];
+    bringIn((await ask<Guide>(OPERATOR, target)).steps.map(({ text }) => text));
+  }
 
   step('two people enrol: ana, who is on call, and dora, who is not');
   for (const person of ['dora', 'ana']) await enroll(broker, person);

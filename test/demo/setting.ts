@@ -1,6 +1,7 @@
 // What the demo's people and database are like.
+
+import type { MoreServer } from '../support/more-servers.ts';
 import type { PostgresServer } from '../support/postgres-server.ts';
-import type { MoreServer } from './more-servers.ts';
 
 /** The roles that `oncall broker target db-replica` asks for, and a table to look at. */
 export const TARGET_SQL = (password: string): string => `
@@ -80,7 +81,7 @@ ${more.map(moreResource).join('')}  db-host:
     roles:
       operator: { login: ops }
 bundles:
-  orders-tools: { targets: [${['orders-db', ...more.map(({ resource }) => resource)].join(', ')}] }
+  orders-tools: { targets: [${['orders-db', ...more.map(({ kind }) => MORE[kind].resource)].join(', ')}] }
   orders-incident: { targets: [db-replica, "db-host:operator"] }
 automation:
   orders-down:
@@ -94,25 +95,34 @@ approvals:
       - { approvers: [dora] }
 `;
 
-const KINDS: Readonly<Record<string, (port: number) => string>> = {
-  billing: (port) => `    type: mariadb
-    connection: { host: 127.0.0.1, port: ${port}, database: orders, sslMode: disable }
+/** What the targets that join where their servers are installed are called, and the client that people use there. */
+export const MORE = {
+  mariadb: { resource: 'billing', client: ['mariadb', '-BNe', 'select current_user()'], yaml: mariadbYaml },
+  redis: { resource: 'cache', client: ['redis-cli', 'get', 'answer'], yaml: redisYaml },
+} as const;
+
+function mariadbYaml(port: number): string {
+  return `    connection: { host: 127.0.0.1, port: ${port}, database: orders, sslMode: disable }
     roles:
       read: { grant: readers }
-`,
-  cache: (port) => `    type: redis
-    connection: { host: 127.0.0.1, port: ${port}, tls: false }
+`;
+}
+
+function redisYaml(port: number): string {
+  return `    connection: { host: 127.0.0.1, port: ${port}, tls: false }
     roles:
       read: { rules: ["+@read", "~*"] }
-`,
-};
+`;
+}
 
-function moreResource({ resource, port }: MoreServer): string {
+function moreResource({ kind, port }: MoreServer): string {
+  const { resource, yaml } = MORE[kind];
   return `  ${resource}:
+    type: ${kind}
     service: orders
     environment: production
     sensitivity: medium
     credential: 20s
     broker: { user: oncall_broker, password: { file: secrets/${resource} } }
-${KINDS[resource]?.(port) ?? ''}`;
+${yaml(port)}`;
 }

@@ -1,10 +1,11 @@
 // Access that outlives its credentials: an agent renews them under a session that stays open, and a release ends all of it.
 import { readFileSync } from 'node:fs';
 import pg from 'pg';
+import type { MoreServer } from '../support/more-servers.ts';
 import type { PostgresServer } from '../support/postgres-server.ts';
 import { postgresUrl } from '../support/postgres-server.ts';
 import { loginOf, untilRefused } from './database.ts';
-import type { MoreServer } from './more-servers.ts';
+import { MORE } from './setting.ts';
 import { ask, atEnd, detail, oncall, step, until } from './stage.ts';
 
 const RENEWALS = 3;
@@ -42,8 +43,8 @@ export async function playStayAlive(postgres: PostgresServer, more: readonly Mor
   };
   const before = await backend();
   detail(`a session is open: ${before}`);
-  for (const { resource } of more)
-    await oncall('ana', ['run', resource, '--', ...(CLIENTS[resource] ?? [])], AGENT);
+  for (const { kind } of more)
+    await oncall('ana', ['run', MORE[kind].resource, '--', ...MORE[kind].client], AGENT);
 
   const ends = new Set<string>();
   await until(
@@ -66,7 +67,7 @@ export async function playStayAlive(postgres: PostgresServer, more: readonly Mor
   await oncall('ana', ['agent', 'status'], AGENT);
 
   step('released: sessions are cut, logins are refused, and the log has the proof of each');
-  await oncall('ana', ['release', ...['orders-db', ...more.map(({ resource }) => resource)]], AGENT);
+  await oncall('ana', ['release', ...['orders-db', ...more.map(({ kind }) => MORE[kind].resource)]], AGENT);
   await until('the session to be cut', () => cut !== '');
   detail(`the open session: ${cut}`);
   await untilRefused(postgres, login);
@@ -82,8 +83,3 @@ export async function playStayAlive(postgres: PostgresServer, more: readonly Mor
   await oncall('ana', ['agent', 'stop'], AGENT);
   await oncall('dora', ['incident', 'resolve', 'P1-125'], { quiet: true });
 }
-
-const CLIENTS: Readonly<Record<string, readonly string[]>> = {
-  billing: ['mariadb', '-BNe', 'select current_user()'],
-  cache: ['redis-cli', 'get', 'answer'],
-};

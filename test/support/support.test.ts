@@ -202,7 +202,7 @@ describe('child processes', () => {
       .trim()
       .split('\n')
       .map((line) => line.split('=')[0]);
-    expect(names.sort()).toEqual(['HOME', 'LANG', 'ONCALL_HOME', 'PATH', 'TERM']);
+    expect(names.sort()).toEqual(['HOME', 'LANG', 'ONCALL_AGENT', 'ONCALL_HOME', 'PATH', 'TERM']);
     expect(statSync(cleanEnvironment().HOME!).mode & 0o777).toBe(0o700);
   });
 

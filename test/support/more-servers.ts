@@ -1,24 +1,37 @@
-// A MariaDB and a Redis where this machine has their servers, brought in by what `oncall broker target` prints.
+// A MariaDB and a Redis where this machine has their servers, over loopback without TLS, brought in by what the guide of their
+// resource says. Free of vitest, for the demo and the bench.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { findCommand } from '../support/machine-parts.ts';
-import { findFreePort } from '../support/postgres-server.ts';
-import { ask, atEnd, OPERATOR, until } from './stage.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { findCommand } from './machine-parts.ts';
+import { findFreePort } from './postgres-server.ts';
 
-/** One more target of the demo. */
 export interface MoreServer {
-  resource: string;
+  kind: 'mariadb' | 'redis';
   port: number;
-  /** What the broker and a reaper of the target log in with. */
-  password: string;
-  /** Runs what an administrator pastes. */
-  admin(text: string): void;
+  /** Takes the steps of `oncall broker target`, as far as they are about the server itself. */
+  bringIn(steps: readonly string[]): void;
 }
 
+export interface MoreServerOptions {
+  /** An existing folder; a new one is made inside it. */
+  folder: string;
+  /** What the broker logs in with: 32 letters and digits. */
+  password: string;
+  /** Told how to end what was started. */
+  atEnd(ending: () => unknown): void;
+}
+
+const START_MS = 30_000;
+
 /** Undefined where the server or its client is not installed. */
-export async function startMariadb(folder: string, password: string): Promise<MoreServer | undefined> {
+export async function startMariadb({
+  folder,
+  password,
+  atEnd,
+}: MoreServerOptions): Promise<MoreServer | undefined> {
   const [server, install, client] = ['mariadbd', 'mariadb-install-db', 'mariadb'].map(findCommand);
   if (!server || !install || !client) return undefined;
   const home = join(folder, 'mariadb');
@@ -40,15 +53,22 @@ export async function startMariadb(folder: string, password: string): Promise<Mo
     [...where, ...settings, `--pid-file=${join(home, 'pid')}`],
     home,
     'ready for connections',
+    atEnd,
   );
   const admin = (text: string) => {
     mustRun(client, ['--no-defaults', '-u', 'root', '-S', socket], text);
   };
   admin('CREATE DATABASE orders;');
-  return { resource: 'billing', port, password, admin };
+  // The last step is to prove it.
+  const bringIn = (steps: readonly string[]) => admin(filled(steps.slice(0, 3), password));
+  return { kind: 'mariadb', port, bringIn };
 }
 
-export async function startRedis(folder: string, password: string): Promise<MoreServer | undefined> {
+export async function startRedis({
+  folder,
+  password,
+  atEnd,
+}: MoreServerOptions): Promise<MoreServer | undefined> {
   const [server, client] = ['redis-server', 'redis-cli'].map(findCommand);
   if (!server || !client) return undefined;
   const home = join(folder, 'redis');
@@ -63,29 +83,18 @@ export async function startRedis(folder: string, password: string): Promise<More
     'save ""',
   ];
   writeFileSync(join(home, 'redis.conf'), `${settings.join('\n')}\n`);
-  await serve('Redis', server, [join(home, 'redis.conf')], home, 'Ready to accept connections');
+  await serve('Redis', server, [join(home, 'redis.conf')], home, 'Ready to accept connections', atEnd);
   const admin = (text: string) => {
     mustRun(client, ['-e', '-h', '127.0.0.1', '-p', String(port), '--no-auth-warning'], text, password);
   };
   admin('SET answer 42\n');
-  return { resource: 'cache', port, password, admin };
+  // The others are for its host's own service manager.
+  const bringIn = (steps: readonly string[]) => admin(filled(steps.slice(0, 1), password));
+  return { kind: 'redis', port, bringIn };
 }
 
-/** The steps for the server itself; those for its host's own service manager are not the demo's to take. */
-const STEPS: Readonly<Record<string, readonly number[]>> = { billing: [0, 1, 2], cache: [0] };
-
-export async function bringIn({ resource, password, admin }: MoreServer, directory: string): Promise<void> {
-  const { steps } = await ask<{ steps: { text: string }[] }>(OPERATOR, [
-    'broker',
-    'target',
-    resource,
-    '--dir',
-    directory,
-  ]);
-  for (const index of STEPS[resource] ?? [])
-    admin(
-      `${(steps[index]?.text ?? '').replaceAll('CHANGE-ME-TOO', password).replaceAll('CHANGE-ME', password)}\n`,
-    );
+function filled(steps: readonly string[], password: string): string {
+  return `${steps.join('\n').replaceAll('CHANGE-ME-TOO', password).replaceAll('CHANGE-ME', password)}\n`;
 }
 
 async function serve(
@@ -94,6 +103,7 @@ async function serve(
   args: readonly string[],
   home: string,
   ready: string,
+  atEnd: MoreServerOptions['atEnd'],
 ): Promise<void> {
   let log = '';
   const child = spawn(program, args, { cwd: home, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -106,10 +116,9 @@ async function serve(
     child.kill('SIGTERM');
     await gone;
   });
-  await until(name, () => {
-    if (child.exitCode !== null) throw new Error(`${name} ended:\n${log}`);
-    return log.includes(ready);
-  });
+  for (const deadline = Date.now() + START_MS; !log.includes(ready); await delay(20)) {
+    if (child.exitCode !== null || Date.now() > deadline) throw new Error(`${name} did not start:\n${log}`);
+  }
 }
 
 function mustRun(program: string, args: readonly string[], input = '', secret?: string): void {
