@@ -147,7 +147,12 @@ export function createRenewals({ now, random, ensure }: RenewalsInput): Renewals
       }
     },
     askAgain() {
-      for (const one of kept.values()) one.isRefused = false;
+      for (const one of kept.values()) {
+        if (!one.isRefused) continue;
+        // A refusal was an answer: what comes now is a first try, and not all agents come with it at once.
+        const retryAtMs = now() + retryDelay(1, runsOutAt(one.life) - now(), random);
+        Object.assign(one, { isRefused: false, failures: 0, retryAtMs });
+      }
     },
     shift(byMs) {
       for (const one of kept.values()) {
