@@ -3,11 +3,12 @@ import { generateKeyPairSync } from 'node:crypto';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { SshSettings } from '../../src/catalogue/types.ts';
 import type { Issued } from '../../src/issuers/issuer.ts';
 import { parseCertificate } from '../../src/protocol/ssh-certificate.ts';
 import { formatSshPublicKey } from '../../src/protocol/ssh-wire.ts';
+import { atEnd } from '../support/at-end.ts';
 import { part } from '../support/parts.ts';
 import { startSshd } from '../support/sshd.ts';
 import { tempDir } from '../support/temp.ts';
@@ -21,6 +22,16 @@ function certificateOf({ publicPart }: Issued) {
 
 describe.skipIf(!part('sshd'))('ssh', () => {
   let world: Promise<SshWorld> | undefined;
+  // Other test files leave theirs beside ours meanwhile.
+  beforeAll(() => {
+    const before = process.env.TMPDIR;
+    process.env.TMPDIR = tempDir();
+    atEnd(() => {
+      if (before === undefined) delete process.env.TMPDIR;
+      else process.env.TMPDIR = before;
+    });
+  });
+
   const shared = (): Promise<SshWorld> => {
     world ??= startSshWorld();
     return world;
