@@ -1,4 +1,5 @@
 /** The systemd units by which a host pulls a revocation list, again and again. */
+import { HARDENING } from './systemd-hardening.ts';
 
 export const PULL_SECONDS = 15;
 
@@ -21,28 +22,8 @@ Type=oneshot
 ExecStart=${script}
 TimeoutStartSec=30
 UMask=0022
-CapabilityBoundingSet=
-NoNewPrivileges=yes
-ProtectSystem=strict
+${HARDENING}
 ReadWritePaths=${folder}
-ProtectHome=yes
-PrivateTmp=yes
-PrivateDevices=yes
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectProc=invisible
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-MemoryDenyWriteExecute=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
 `;
 }
 

@@ -5,6 +5,7 @@
 import type { RedisSettings } from '../catalogue/targets/redis.ts';
 import { HANDLE_PATTERN } from './login-names.ts';
 import { KEY_PREFIX } from './redis-login.ts';
+import { HARDENING } from './systemd-hardening.ts';
 
 export const REAPER_USER = 'oncall_reaper';
 /** Where the script leaves the server's time of its last run, in seconds; gone when it has not run for a while. */
@@ -76,27 +77,7 @@ Type=oneshot
 ExecStart=${script}
 TimeoutStartSec=30
 UMask=0077
-CapabilityBoundingSet=
-NoNewPrivileges=yes
-ProtectSystem=strict
-ProtectHome=yes
-PrivateTmp=yes
-PrivateDevices=yes
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectProc=invisible
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-MemoryDenyWriteExecute=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
+${HARDENING}
 `;
 }
 

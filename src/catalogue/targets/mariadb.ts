@@ -1,12 +1,12 @@
 import { isIP } from 'node:net';
-import { isLoopback } from '../../protocol/loopback.ts';
-import { isName } from '../../protocol/names.ts';
-import { type Fields, readFields } from '../fields.ts';
-import { isHost } from '../host.ts';
-import { NAME_FORM } from '../people.ts';
+import type { Fields } from '../fields.ts';
 import { readRoleEntries } from '../role-entries.ts';
-import { readSecretRef } from '../secret-ref.ts';
-import type { SecretRef } from '../types.ts';
+import {
+  type BrokerLogin,
+  readBrokerLogin,
+  readSqlConnection,
+  type SqlConnection,
+} from './sql-connection.ts';
 import type { TargetReader } from './target-reader.ts';
 
 export interface MariadbRole {
@@ -15,16 +15,10 @@ export interface MariadbRole {
   description: string | undefined;
 }
 
-export interface MariadbSettings {
+export interface MariadbSettings extends SqlConnection {
   kind: 'mariadb';
-  host: string;
-  port: number;
-  database: string;
-  sslMode: 'disable' | 'require' | 'verify-full';
-  /** PEM file of the CA that signed the server's certificate, relative to the catalogue. */
-  caFile: string | undefined;
   /** The broker's own login: it may call the procedures of the guide, and nothing else. */
-  broker: { user: string; password: SecretRef | undefined };
+  broker: BrokerLogin;
   /** Issuing is refused above this number of ephemeral accounts. */
   maxAccounts: number;
   roles: ReadonlyMap<string, MariadbRole>;
@@ -45,8 +39,8 @@ export const MARIADB: TargetReader<MariadbSettings> = {
 
 /** The settings of a mariadb resource; undefined after a finding where a required part is missing or wrong. */
 function readMariadb(fields: Fields): MariadbSettings | undefined {
-  const connection = readConnection(fields);
-  const broker = readBroker(fields);
+  const connection = readVerifiable(fields);
+  const broker = readBrokerLogin(fields, isFreeName, 'the name of a MariaDB account');
   const maxAccounts = fields.integer('maxAccounts', 1, 10_000);
   const roles = readRoleEntries(fields, ['grant', 'description'], (role) => {
     const grant = role.requiredMatching('grant', isFreeName, 'the name of a MariaDB role');
@@ -67,47 +61,15 @@ function readMariadb(fields: Fields): MariadbSettings | undefined {
   };
 }
 
-type Connection = Pick<MariadbSettings, 'host' | 'port' | 'database' | 'sslMode' | 'caFile'>;
-
-function readConnection(fields: Fields): Connection | undefined {
-  const { reader } = fields;
-  const connection = fields.required('connection', (node, path) =>
-    readFields(reader, node, path, ['host', 'port', 'database', 'sslMode', 'ca']),
-  )?.value;
-  if (connection === undefined) return undefined;
-  const host = connection.requiredMatching('host', isHost, 'a host name or an address');
-  const database = connection.requiredMatching('database', isName, NAME_FORM);
-  const sslMode = connection.choice('sslMode', ['disable', 'require', 'verify-full']);
-  if (!host || !database) return undefined;
-  if (sslMode?.value === 'disable' && !isLoopback(host.value)) {
-    reader.warn(
-      sslMode.node,
-      `${connection.path} sends everything in the clear`,
-      'write sslMode: verify-full',
-    );
-  }
-  if ((sslMode?.value ?? 'verify-full') === 'verify-full' && isIP(host.value) !== 0) {
-    // MariaDB's protocol begins TLS within the connection, and the drivers then check names, not addresses.
-    const hint = 'write the name that the server’s certificate has';
-    return reader.error(host.node, `${connection.path}.host is an address, which cannot be verified`, hint);
-  }
-  return {
-    host: host.value,
-    port: connection.integer('port', 1, 65_535)?.value ?? 3306,
-    database: database.value,
-    sslMode: sslMode?.value ?? 'verify-full',
-    caFile: connection.text('ca')?.value,
-  };
-}
-
-function readBroker(fields: Fields): MariadbSettings['broker'] | undefined {
-  const { reader } = fields;
-  const broker = fields.required('broker', (node, path) =>
-    readFields(reader, node, path, ['user', 'password']),
-  )?.value;
-  const user = broker?.requiredMatching('user', isFreeName, 'the name of a MariaDB account');
-  const password = broker?.optional('password', (node, path) => readSecretRef(reader, node, path));
-  return user && { user: user.value, password: password?.value };
+/** MariaDB's protocol begins TLS within the connection, and the drivers then check names, not addresses. */
+function readVerifiable(fields: Fields): SqlConnection | undefined {
+  const connection = readSqlConnection(fields, 3306);
+  if (connection?.sslMode !== 'verify-full' || isIP(connection.host) === 0) return connection;
+  return fields.reader.error(
+    fields.node,
+    `${fields.path}.connection.host is an address, which cannot be verified`,
+    'write the name that the server’s certificate has',
+  );
 }
 
 function isFreeName(text: string): boolean {

@@ -3,9 +3,8 @@ import { type Fields, readFields } from '../fields.ts';
 import { isHost } from '../host.ts';
 import { quote } from '../read.ts';
 import { readRoleEntries } from '../role-entries.ts';
-import { readSecretRef } from '../secret-ref.ts';
-import type { SecretRef } from '../types.ts';
 import { isAclRule, ruleBeyond } from './redis-rules.ts';
+import { type BrokerLogin, readBrokerLogin } from './sql-connection.ts';
 import type { TargetReader } from './target-reader.ts';
 
 export interface RedisRole {
@@ -22,7 +21,7 @@ export interface RedisSettings {
   /** PEM file of the CA that signed the server's certificate, relative to the catalogue. */
   caFile: string | undefined;
   /** The broker's own login. It may make users, so it is as good as an administrator. */
-  broker: { user: string; password: SecretRef | undefined };
+  broker: BrokerLogin;
   /** Issuing is refused above this number of ephemeral users. */
   maxUsers: number;
   roles: ReadonlyMap<string, RedisRole>;
@@ -43,7 +42,7 @@ export const REDIS: TargetReader<RedisSettings> = {
 /** The settings of a redis resource; undefined after a finding where a required part is missing or wrong. */
 function readRedis(fields: Fields): RedisSettings | undefined {
   const connection = readConnection(fields);
-  const broker = readBroker(fields);
+  const broker = readBrokerLogin(fields, (text) => USER.test(text), 'a Redis user name');
   const roles = readRoleEntries(fields, ['rules', 'description'], readRole);
   const maxUsers = fields.integer('maxUsers', 1, 10_000);
   if (!connection || !broker || !roles) return undefined;
@@ -67,16 +66,6 @@ function readConnection(fields: Fields): Pick<RedisSettings, 'host' | 'port' | '
     tls: tls?.value ?? true,
     caFile: connection.text('ca')?.value,
   };
-}
-
-function readBroker(fields: Fields): RedisSettings['broker'] | undefined {
-  const { reader } = fields;
-  const broker = fields.required('broker', (node, path) =>
-    readFields(reader, node, path, ['user', 'password']),
-  )?.value;
-  const user = broker?.requiredMatching('user', (text) => USER.test(text), 'a Redis user name');
-  const password = broker?.optional('password', (node, path) => readSecretRef(reader, node, path));
-  return user && { user: user.value, password: password?.value };
 }
 
 function readRole(role: Fields): RedisRole | undefined {
