@@ -6,7 +6,8 @@ export default defineConfig({
     globalSetup: ['test/support/global-setup.ts'],
     // Tests spawn, pause and kill real processes: each file in a process of its own, that can be ended.
     pool: 'forks',
-    maxWorkers: 2,
+    // One more than two cores: much of what they do is wait for servers and timers.
+    maxWorkers: 3,
     testTimeout: 30_000,
     hookTimeout: 60_000,
     teardownTimeout: 30_000,

@@ -46,7 +46,7 @@ export function withHoldLock<T>({ paths }: ClientContext, work: () => Promise<T>
 
 /** Loads what a grant may need, whatever its kind. */
 export function prepareToHold(): void {
-  for (const kind of TARGET_KINDS) clientTarget(kind).prepare();
+  for (const kind of TARGET_KINDS) clientTarget(kind).prepare?.();
 }
 
 export interface HoldOptions {

@@ -19,8 +19,6 @@ const SECRET = {
 };
 
 export const AWS: ClientTarget<'aws'> = {
-  prepare() {},
-
   async createMaterial() {
     return {
       material: { kind: 'aws' },

@@ -58,8 +58,8 @@ export interface ToolFilesInput {
 }
 
 export interface ClientTarget<K extends TargetKind> {
-  /** Begins to load what {@link createMaterial} needs. */
-  prepare(): void;
+  /** Begins to load what {@link createMaterial} needs. For the commonest kinds alone: it is loaded whatever was asked for. */
+  prepare?(): void;
   createMaterial(): Promise<Material<K>>;
   /** For a kind whose renewals keep the secret of the credential before; the others make a new one each time. */
   reuse?(secret: SecretOf<K>): Material<K>;

@@ -9,10 +9,6 @@ import { webEnvironment } from './web-environment.ts';
 const NAMES = { token: 'token', header: 'header', curl: 'curl.conf', ca: 'ca.pem' };
 
 export const HTTP: ClientTarget<'http'> = {
-  prepare() {
-    import('../../protocol/credential-seal.ts').catch(() => {});
-  },
-
   async createMaterial() {
     return {
       material: { kind: 'http' },

@@ -19,10 +19,6 @@ const [KUBECONFIG, TOKEN, EXEC_CREDENTIAL] = ['kubeconfig', 'token', 'exec-crede
 const BEARER = /^[A-Za-z0-9._~+/-]{1,16000}=*$/;
 
 export const KUBERNETES: ClientTarget<'kubernetes'> = {
-  prepare() {
-    import('../../protocol/credential-seal.ts').catch(() => {});
-  },
-
   async createMaterial() {
     return {
       material: { kind: 'kubernetes' },

@@ -19,10 +19,6 @@ const PROGRAM =
 const JOINED = 'mariadb/my.cnf';
 
 export const MARIADB: ClientTarget<'mariadb'> = {
-  prepare() {
-    import('../../protocol/mariadb-ed25519.ts').catch(() => {});
-  },
-
   async createMaterial() {
     const { createMariadbVerifier } = await import('../../protocol/mariadb-ed25519.ts');
     const password = createPassword();

@@ -12,10 +12,6 @@ import { createPassword } from './password.ts';
 type Credential = Held<'redis'>;
 
 export const REDIS: ClientTarget<'redis'> = {
-  prepare() {
-    import('node:crypto').catch(() => {});
-  },
-
   async createMaterial() {
     const { createHash } = await import('node:crypto');
     const password = createPassword();

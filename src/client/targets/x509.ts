@@ -9,8 +9,6 @@ import { webEnvironment } from './web-environment.ts';
 const NAMES = { certificate: 'cert.pem', key: 'key.pem', both: 'client.pem', ca: 'ca.pem' };
 
 export const X509: ClientTarget<'x509'> = {
-  prepare() {},
-
   async createMaterial() {
     const { generateKeyPairSync } = await import('node:crypto');
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
