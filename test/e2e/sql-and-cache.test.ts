@@ -100,7 +100,12 @@ resources:
 
     async function plain(program: string, args: string[]) {
       const bin = join(home(), 'bin');
-      const env = { PATH: `${bin}:/usr/bin:/bin`, HOME: home(), ONCALL_HOME: join(home(), 'oncall') };
+      const env = {
+        PATH: `${bin}:/usr/bin:/bin`,
+        HOME: home(),
+        ONCALL_HOME: join(home(), 'oncall'),
+        ONCALL_AGENT: 'off',
+      };
       const child = startProcess(program, args, { env, input: '' });
       const { code } = await child.ended;
       return { code, stdout: child.stdout(), stderr: child.stderr() };
