@@ -33,6 +33,7 @@ const HOST_KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK4hODvxhIL3kuR7p1yt9ZwvpP
 export const BENCH_TARGETS: readonly BenchTarget[] = [
   { kind: 'ssh', start: startSsh },
   { kind: 'x509', start: startX509 },
+  { kind: 'http', start: startHttp },
   { kind: 'postgres', start: startDatabase },
   { kind: 'mariadb', start: startMoreMariadb },
   { kind: 'redis', start: startMoreRedis },
@@ -49,6 +50,14 @@ async function startSsh(): Promise<StartedTarget> {
 /** The service that takes a certificate is not asked when one is made. */
 async function startX509(): Promise<StartedTarget> {
   const resource = `    type: x509
+    url: https://localhost:1/
+    roles: { read: {} }`;
+  return { resource, role: 'read', secrets: {} };
+}
+
+/** Nor is the tool, when a token is made. */
+async function startHttp(): Promise<StartedTarget> {
+  const resource = `    type: http
     url: https://localhost:1/
     roles: { read: {} }`;
   return { resource, role: 'read', secrets: {} };

@@ -6,6 +6,7 @@ import { createSecretReader, requireRules } from '../../src/broker/installation.
 import { createBrokerIssuers, loadIssuerKeys } from '../../src/broker/issuers.ts';
 import { loadBrokerKeys } from '../../src/broker/keys.ts';
 import { clientTarget } from '../../src/client/targets/kinds.ts';
+import { openSealedCredential } from '../../src/protocol/credential-seal.ts';
 import { createId } from '../../src/protocol/ids.ts';
 import type { CredentialReply, RequestView } from '../../src/protocol/messages.ts';
 import type { TestDevice } from '../support/device.ts';
@@ -92,7 +93,8 @@ async function obtain(pool: Pool, device: TestDevice, kind: Kind, resource: stri
   const { material, secretFor } = await making;
   const path = `/v1/grants/${grant.id}/credentials`;
   const reply = (await send(pool, await device.prepare('POST', path, { material }))) as CredentialReply;
-  await secretFor(reply.publicPart, async () => new Uint8Array());
+  const { privateKey } = device.sealing;
+  await secretFor(reply.publicPart, (sealed) => openSealedCredential(privateKey, reply.credentialId, sealed));
   return performance.now() - begunAt;
 }
 
