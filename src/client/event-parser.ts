@@ -12,8 +12,11 @@ const LF = 0x0a;
 const POSITION = /^\d{1,15}$/;
 const EVENT_NAME = /^[a-z][a-z0-9.-]{0,63}$/;
 
-/** A comment, which says that somebody is there, or an event with the position to go on from after it. */
-export type Told = { readonly kind: 'comment' } | ToldEvent;
+/** A comment, which says that somebody is there; a position to go on from, alone or after an event. */
+export type Told =
+  | { readonly kind: 'comment' }
+  | { readonly kind: 'position'; readonly next: number }
+  | ToldEvent;
 export interface ToldEvent {
   readonly kind: 'event';
   readonly next: number;
@@ -51,7 +54,7 @@ export function createEventParser(): EventParser {
 
   function endEvent(): Told | undefined {
     if (fields.size === 0) return undefined;
-    const event = readEvent(fields);
+    const event = isPositionAlone(fields) ? readPosition(fields) : readEvent(fields);
     fields = new Map();
     eventBytes = 0;
     return event;
@@ -73,6 +76,17 @@ export function createEventParser(): EventParser {
       return told;
     },
   };
+}
+
+/** Without data there is no event, as the standard has it: a heartbeat, which tells how far the log is. */
+function isPositionAlone(fields: ReadonlyMap<string, string>): boolean {
+  return fields.has('id') && !fields.has('data') && !fields.has('event');
+}
+
+function readPosition(fields: ReadonlyMap<string, string>): Told {
+  const id = fields.get('id') ?? '';
+  if (!POSITION.test(id)) throw new StreamBroken('a position is none');
+  return { kind: 'position', next: Number(id) };
 }
 
 /** Attacker-controlled. Fields that we do not know are somebody else's, as the standard has it. */

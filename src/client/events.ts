@@ -96,6 +96,10 @@ function isGreeting(told: Told): boolean {
 
 function* heardOf(told: Told, ear: Ear): Generator<Heard, void> {
   if (told.kind === 'comment') return yield { kind: 'alive' };
+  if (told.kind === 'position') {
+    ear.position = Math.max(ear.position ?? 0, told.next);
+    return;
+  }
   if (told.view.event === 'hello') return yield greeted(told, ear);
   if (told.view.event === 'reset') {
     // Even backwards: a broker that was restored from a backup counts from where that stood.

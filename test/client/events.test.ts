@@ -99,6 +99,20 @@ describe('the event stream', () => {
     expect(paths).toEqual(['/v1/events', '/v1/events?after=9']);
   });
 
+  it('is kept open by a heartbeat, which moves the position on', async () => {
+    // As the broker writes it where nothing concerned this listener.
+    const { stream, paths } = tells(
+      [HELLO, 'id: 25\n: still here\n\n', text('grant.created', 31)],
+      [text('hello', 31)],
+    );
+    const { heard, clock } = hear(stream);
+    await waitFor(() => clock.waits.includes(1000), { what: 'the stream has ended' });
+    expect(kinds(heard)).toEqual(['everything', 'alive', 'grant.created']);
+    clock.advance(1000);
+    await waitFor(() => paths.length === 2, { what: 'it comes back' });
+    expect(paths).toEqual(['/v1/events', '/v1/events?after=31']);
+  });
+
   it('is the same however the bytes are cut, with CRLF, comments and fields of the future', async () => {
     const words = `: hi\r\n${HELLO}retry: 5\nid: 8\nevent: grant.created\nfuture: x\ndata: {"position":7,"event":"grant.created","subject":{"user":"zoë"}}\n\n`;
     const whole = createEventParser().push(Buffer.from(words));
@@ -120,6 +134,7 @@ describe('the event stream', () => {
       'a position that is none',
       ['id: -1\nevent: hello\ndata: {"position":1,"event":"hello","subject":{}}\n\n'],
     ],
+    ['a heartbeat whose position is none', [`${HELLO}id: x\n: still here\n\n`]],
     ['a field twice', ['id: 1\nid: 9\nevent: hello\ndata: {"position":1,"event":"hello","subject":{}}\n\n']],
     ['half an event', [HELLO.slice(0, 40)]],
   ])('hears nothing in %s, and comes back', async (_, chunks) => {
