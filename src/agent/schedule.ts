@@ -56,7 +56,9 @@ export function retryDelay(failures: number, leftMs: number, random: Random): nu
 export function spreadDelay(leftMs: number, random: Random): number {
   if (leftMs <= 0) return random() * LATE_SPREAD_MS;
   // Of a long life few were due while it was away: in whatever order.
-  return leftMs * SHARE_OF_REST > LONGEST_RETRY_MS ? random() * LONGEST_RETRY_MS : shareOf(leftMs, random);
+  return leftMs * SHARE_OF_REST > LONGEST_RETRY_MS
+    ? random() * LONGEST_RETRY_MS
+    : Math.min(LONGEST_RETRY_MS, shareOf(leftMs, random));
 }
 
 function shareOf(leftMs: number, random: Random): number {

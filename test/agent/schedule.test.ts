@@ -87,6 +87,8 @@ describe('the schedule', () => {
         if (left > 0 && left < 390_000) expect(delay).toBeGreaterThanOrEqual(left * 0.67);
       }),
     );
+    // Where a share of what is left is just about the longest wait.
+    expect(spreadDelay(399_000, () => 0.999)).toBe(300_000);
     // With plenty left: no tenth of the five minutes gets three times its share of a thousand.
     const delays = Array.from({ length: 1000 }, (_, index) => spreadDelay(600_000, () => index / 1000));
     const tenths = new Map<number, number>();
