@@ -71,11 +71,11 @@ export function withBlock(
   at: 'top' | 'end',
 ): string {
   const found = text === undefined ? undefined : findBlock(text, marks);
-  const eol = text !== undefined && /^[^\n]*\r\n/.test(text) ? '\r\n' : '\n';
   if (text !== undefined && found !== undefined) {
-    const block = formatBlock(lines, marks, found.before, eol);
+    const block = formatBlock(lines, marks, found.before, lineEndOf(text.slice(found.start)));
     return text.slice(0, found.start) + block + text.slice(found.end);
   }
+  const eol = lineEndOf(text ?? '');
   if (text === undefined) return formatBlock(lines, marks, 'no file', eol);
   if (at === 'top') {
     // A byte order mark stays the first thing in the file.
@@ -94,9 +94,15 @@ export function withoutBlock(text: string, marks: Marks): string | undefined {
   if (found === undefined) return text;
   const [above, below] = [text.slice(0, found.start), text.slice(found.end)];
   if (found.before === 'no file' && above + below === '') return undefined;
-  // Only while the line end still ends the file: what others have put below needs it.
+  // Only while the line end still ends the file: what others have put below needs it. It is one like those of the block.
   const isOurLineEnd = found.before === 'no line end' && below === '';
-  return (isOurLineEnd ? above.replace(/\r?\n$/, '') : above) + below;
+  const eol = lineEndOf(text.slice(found.start));
+  return (isOurLineEnd && above.endsWith(eol) ? above.slice(0, -eol.length) : above) + below;
+}
+
+/** Of its first line. */
+function lineEndOf(text: string): string {
+  return /^[^\n]*\r\n/.test(text) ? '\r\n' : '\n';
 }
 
 /** As the block stands in a file. */

@@ -41,6 +41,12 @@ describe('a block in a file', () => {
     );
   });
 
+  it('takes no more away than it added, where the last line ends in a carriage return alone', () => {
+    const written = withBlock('\r', ['Include x'], MARKS, 'end');
+    expect(withBlock(written, ['Include x'], MARKS, 'end')).toBe(written);
+    expect(withoutBlock(written, MARKS)).toBe('\r');
+  });
+
   it('stands at the top or at the end, with the line ends of the file', () => {
     const top = withBlock('Host a\r\n', ['Include x'], MARKS, 'top');
     expect(top).toMatch(/^# >>> oncall ssh \w{12}\r\nInclude x\r\n# <<< oncall ssh\r\nHost a\r\n$/);
