@@ -270,7 +270,7 @@ describe('over a connection', () => {
 describe('with the real broker', () => {
   it('hears what happens, what it missed, and the end of its device', async () => {
     const installation = await install();
-    await installation.start();
+    await installation.start({ streamLimits: { heartbeatMs: 50 } });
     const [ana, dora] = [await enrolled(installation, 'ana'), await enrolled(installation, 'dora')];
     const context = testContext();
     const { paths, now, env, warn } = context;
@@ -289,7 +289,12 @@ describe('with the real broker', () => {
     };
     const broker = createBroker({ config, signer, paths, now, env, warn });
     const stop = new AbortController();
-    const hearing = startHearing({ broker, now, signal: stop.signal });
+    const opened: string[] = [];
+    const stream: Stream = (path, options) => {
+      opened.push(path);
+      return broker.stream(path, options);
+    };
+    const hearing = startHearing({ broker: { stream }, now, signal: stop.signal });
     atEnd(() => hearing.close());
     const until = async (event: string) => {
       for (;;) {
@@ -299,6 +304,10 @@ describe('with the real broker', () => {
       }
     };
     expect((await hearing.take(10_000)).everything).toBe(true);
+
+    // Heartbeats keep the stream open, and are nothing to come back for.
+    for (let heard = 0; heard < 3; ) if ((await hearing.take(10_000)).heardAtMs !== undefined) heard += 1;
+    expect(opened).toEqual(['/v1/events']);
 
     await dora.post('/v1/incidents', { id: 'P1-1', service: 'orders', priority: 'P1' });
     expect((await until('incident.declared')).subject).toMatchObject({ incident: 'P1-1' });
