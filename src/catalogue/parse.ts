@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Node } from 'yaml';
 import { readGrace, readReviews } from './aftermath.ts';
 import { readAutomation } from './automation.ts';
+import { readBreakGlass } from './break-glass.ts';
 import { readBundles } from './bundles.ts';
 import { readChains } from './chains.ts';
 import { readChannels } from './channels.ts';
@@ -16,7 +17,7 @@ import type { Catalogue, Finding } from './types.ts';
 
 const SECTIONS = [
   ...['groups', 'people', 'sources', 'schedules', 'services', 'resources', 'bundles', 'automation'],
-  ...['approvals', 'grace', 'reviews', 'notify'],
+  ...['approvals', 'grace', 'reviews', 'breakGlass', 'notify'],
 ];
 
 export interface ParsedCatalogue {
@@ -84,6 +85,7 @@ function readSections(reader: Reader): Omit<Catalogue, 'sha256' | 'directory'> |
     chains: readChains(reader, section('approvals'), approvers),
     grace: readGrace(reader, section('grace')),
     reviews: readReviews(reader, section('reviews'), approvers),
+    breakGlass: readBreakGlass(reader, section('breakGlass'), approvers),
     channels: readChannels(reader, section('notify')),
   };
 }

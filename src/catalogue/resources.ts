@@ -2,6 +2,7 @@ import type { Node } from 'yaml';
 import { formatDuration } from '../protocol/durations.ts';
 import { isName, isPartName } from '../protocol/names.ts';
 import { TARGET_KINDS } from '../protocol/target-kinds.ts';
+import { readResourceBreakGlass, refuseSharedNames } from './break-glass.ts';
 import { type Fields, readFields, readType } from './fields.ts';
 import { NAME_FORM, PART_FORM, readNamed } from './people.ts';
 import type { Reader } from './read.ts';
@@ -19,6 +20,9 @@ const COMMON_KEYS = [
   'session',
   'credential',
   'roles',
+  'phase',
+  'breakGlass',
+  'canary',
 ];
 const SESSION = { defaultSeconds: 2 * 3600, maxSeconds: 4 * 3600, maxExtensions: 4 };
 const LONGEST_SESSION_SECONDS = 24 * 3600;
@@ -34,6 +38,7 @@ export function readResources(
     const resource = readResource(reader, key.value, value, services);
     if (resource !== undefined) resources.set(key.value, resource);
   }
+  refuseSharedNames(reader, node, resources);
   return resources;
 }
 
@@ -69,8 +74,16 @@ function readResource(
     roles: [...target.roles.keys()],
     session,
     credentialSeconds,
+    phase: readPhase(fields),
+    breakGlass: readResourceBreakGlass(fields, target && [...target.roles.keys()]),
+    canary: fields.optional('canary', (node, at) => reader.boolean(node, at))?.value ?? false,
     target,
   };
+}
+
+function readPhase(fields: Fields): Resource['phase'] {
+  const phase = fields.integer('phase', 1, 3)?.value;
+  return phase === 2 || phase === 3 ? phase : 1;
 }
 
 function readSession(fields: Fields): Resource['session'] {

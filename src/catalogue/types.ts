@@ -94,7 +94,24 @@ export interface Resource {
   roles: readonly string[];
   session: { defaultSeconds: number; maxSeconds: number; maxExtensions: number };
   credentialSeconds: number;
+  /** In the order in which resources are brought in: 1 non-critical, 2 production with break-glass, 3 with on-call automation. */
+  phase: 1 | 2 | 3;
+  breakGlass: BreakGlass | undefined;
+  /** Nothing of value is behind it: what `oncall drill` breaks the glass of. */
+  canary: boolean;
   target: TargetSettings;
+}
+
+/** In YAML: `breakGlass: { roles: [read], window: 1h, max: 2h, twoPerson: true, offline: true }`. Without it there is none. */
+export interface BreakGlass {
+  /** Narrowest first; the first one unless the person asks for another. */
+  roles: readonly string[];
+  windowSeconds: number;
+  maxWindowSeconds: number;
+  /** Online a second person must say yes. */
+  twoPerson: boolean;
+  /** Whether devices get packs for the time without a broker. */
+  offline: boolean;
 }
 
 /** Who may say yes: a person, `group:NAME`, `manager` (the requester's), or `schedule:NAME level N` (any level without one). */
@@ -189,6 +206,7 @@ export const NOTICE_KINDS = [
   'override',
   'review',
   'alarm',
+  'break-glass',
 ] as const;
 export type NoticeKind = (typeof NOTICE_KINDS)[number];
 
@@ -230,6 +248,14 @@ export interface Catalogue {
   grace: { incidentSeconds: number; shiftSeconds: number };
   /** Who closes reviews (never the one reviewed), and by when. */
   reviews: { owners: readonly Approver[]; dueSeconds: number };
+  breakGlass: {
+    /** Who hears of each use, on at least two channels. */
+    notify: readonly Approver[];
+    /** What devices tell directly when there is no broker; each with a secret of its own that is made from this one. */
+    webhook: { url: string; secret: SecretRef } | undefined;
+    /** For how long a pack covers, where a shift is longer or has no end. */
+    coverSeconds: number;
+  };
   /** Hex SHA-256 of the file as read: every decision records it. */
   sha256: string;
   /** The folder that relative paths in the catalogue start from. */

@@ -13,6 +13,7 @@ import { wordsOf } from './words.ts';
 const SEVERITIES: Readonly<Record<NoticeKind, 'critical' | 'error' | 'warning' | 'info'>> = {
   approval: 'critical',
   override: 'critical',
+  'break-glass': 'critical',
   review: 'warning',
   ending: 'warning',
   alarm: 'error',

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 /** Crockford's base 32, lower case: no i, l, o, u, so an id survives being read out over the phone. */
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 
-export type IdPrefix = 'req' | 'gr' | 'cr' | 'dev' | 'bg' | 'inc' | 'job' | 'cor' | 'rev' | 'dlv';
+export type IdPrefix = 'req' | 'gr' | 'cr' | 'dev' | 'bg' | 'inc' | 'job' | 'cor' | 'rev' | 'dlv' | 'drl';
 
 /**
  * A prefixed, sortable id: 45 bits of milliseconds since 1970 (9 characters, good until 3084) and 50 random bits
@@ -60,7 +60,7 @@ export function decodeBase32(text: string): Uint8Array | undefined {
   return Uint8Array.from(out);
 }
 
-const ID = /^(req|gr|cr|dev|bg|inc|job|cor|rev|dlv)_[0-9a-hjkmnp-tv-z]{19}$/;
+const ID = /^(req|gr|cr|dev|bg|inc|job|cor|rev|dlv|drl)_[0-9a-hjkmnp-tv-z]{19}$/;
 
 export function isId(text: string): boolean {
   return ID.test(text);

@@ -2,7 +2,7 @@
  * Public keys as text: `ed25519:…`, `p256:…` (signing) and `x25519:…` (sealing), then base64url of the raw key
  * (32 bytes; for P-256 the 65 bytes of the uncompressed point). One spelling per key, so texts compare as keys do.
  */
-import { createHash, createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
+import { createHash, createPublicKey, type JsonWebKey, type KeyObject, verify } from 'node:crypto';
 import { AppError } from './errors.ts';
 
 export type SigningAlgorithm = 'ed25519' | 'ecdsa-p256-sha256';
@@ -50,6 +50,13 @@ export function algOf(text: string): SigningAlgorithm {
 /** Like {@link algOf}, of a key object. */
 export function algOfKey(key: KeyObject): SigningAlgorithm {
   return algorithmOfKind(kindOfKey(key));
+}
+
+/** Whether a device's signing key made this signature: 64 bytes, for P-256 as IEEE P1363. */
+export function isSignedWith(key: KeyObject, message: Uint8Array, signature: Uint8Array): boolean {
+  if (signature.length !== 64) return false;
+  if (key.asymmetricKeyType === 'ed25519') return verify(null, message, key, signature);
+  return verify('sha256', message, { key, dsaEncoding: 'ieee-p1363' }, signature);
 }
 
 function algorithmOfKind(kind: KeyKind): SigningAlgorithm {

@@ -5,6 +5,7 @@
  */
 export * from './messages/audit.ts';
 export * from './messages/audit-envelope.ts';
+export * from './messages/break-glass.ts';
 export * from './messages/catalogue.ts';
 export * from './messages/devices.ts';
 export * from './messages/errors.ts';

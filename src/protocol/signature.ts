@@ -3,9 +3,9 @@
  * with exactly the parameters created, expires, nonce, keyid, alg and tag, living at most a minute. The body is covered
  * through its digest (RFC 9530). The nonce's single use is the caller's to keep, until `expiresSeconds`.
  */
-import { type KeyObject, verify } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { AppError } from './errors.ts';
-import { algOfKey, type SigningAlgorithm } from './keys.ts';
+import { algOfKey, isSignedWith, type SigningAlgorithm } from './keys.ts';
 import { contentDigest, type HeaderFields, isContentDigest, signatureBase } from './signature-base.ts';
 import {
   type BareItem,
@@ -188,7 +188,7 @@ export function verifySignature(request: VerifySignatureOptions): void {
   refuseUnless((parsed.createdSeconds - FUTURE_TOLERANCE_SECONDS) * 1000 <= request.nowMs, 'future');
   refuseUnless(parsed.expiresSeconds * 1000 > request.nowMs, 'expired');
   refuseUnless(parsed.alg === algOfKey(publicKey), 'algorithm');
-  refuseUnless(isSigned(baseOf(request), parsed.signature, publicKey), 'signature');
+  refuseUnless(isSignedWith(publicKey, baseOf(request), parsed.signature), 'signature');
   refuseUnless(
     body === 'withheld' || !hasBody(body) || isContentDigest(headers['content-digest'], body),
     'digest',
@@ -246,10 +246,4 @@ function baseOf(request: VerifySignatureOptions): Uint8Array {
   } catch (cause) {
     throw new SignatureError('components', cause);
   }
-}
-
-function isSigned(base: Uint8Array, signature: Uint8Array, key: KeyObject): boolean {
-  if (signature.length !== 64) return false;
-  if (key.asymmetricKeyType === 'ed25519') return verify(null, base, key, signature);
-  return verify('sha256', base, { key, dsaEncoding: 'ieee-p1363' }, signature);
 }

@@ -251,7 +251,7 @@ export interface ReviewRow {
 /** Something at the targets that somebody has to look at, for as long as that is so. */
 export interface AlarmRow {
   id: string;
-  kind: 'unproven' | 'orphan';
+  kind: 'unproven' | 'orphan' | 'break-glass' | 'journal';
   resource: string;
   /** Whose logins they are; empty where nobody knows. */
   user: string;
@@ -259,6 +259,109 @@ export interface AlarmRow {
   handles: Json;
   count: number;
   raisedAt: number;
+}
+
+/** Certificates for the time without a broker, of one device for one resource and role. */
+export interface PackRow {
+  id: string;
+  user: string;
+  deviceId: string;
+  resource: string;
+  role: string;
+  kind: string;
+  epoch: number;
+  /** `[{ number, notBefore, notAfter, serial }]`: instants as numbers. */
+  slots: Json;
+  issuedAt: number;
+  startsAt: number;
+  endsAt: number;
+  /** When the device said that it has it. */
+  confirmedAt: number | null;
+  state: 'active' | 'revoked';
+  revokedAt: number | null;
+}
+
+/** A slot that was opened, as the journal tells it. */
+export interface PackUseRow {
+  packId: string;
+  slot: number;
+  deviceId: string;
+  user: string;
+  resource: string;
+  role: string;
+  reason: string;
+  incident: string | null;
+  /** 1 for a drill. */
+  drill: number;
+  /** The journal's entry. */
+  seq: number;
+  /** By the device's clock. */
+  openedAt: number;
+  reconciledAt: number;
+  reviewId: string | null;
+}
+
+/** How far the journal of a device is known here. */
+export interface JournalRow {
+  deviceId: string;
+  seq: number;
+  hash: string;
+  reconciledAt: number;
+  /** Since when a person has to look at it; null while all is well. */
+  brokenAt: number | null;
+  why: string | null;
+}
+
+export interface BreakGlassEpochRow {
+  resource: string;
+  epoch: number;
+  rotatedAt: number | null;
+  /** Since when something may have been left there by break-glass. */
+  taintedAt: number | null;
+}
+
+export interface DrillRow {
+  id: string;
+  resource: string;
+  role: string;
+  user: string;
+  deviceId: string;
+  path: 'online' | 'offline';
+  /** 1 where it ended in a login. */
+  passed: number;
+  tookMs: number;
+  note: string;
+  at: number;
+}
+
+/** A host that reports who logs in there. */
+export interface HostRow {
+  id: string;
+  resource: string;
+  /** `ed25519:…`, made on the host. */
+  publicKey: string;
+  state: 'active' | 'removed';
+  addedBy: string;
+  addedAt: number;
+  lastSeenAt: number | null;
+}
+
+/** A login as its host saw it. */
+export interface LoginRow {
+  /** Hash of what makes it one login: told twice, it is one row. */
+  id: string;
+  host: string;
+  resource: string;
+  kind: 'ssh' | 'postgres';
+  account: string;
+  /** SSH key id, or the certificate's subject. */
+  identity: string;
+  serial: string;
+  address: string;
+  at: number;
+  receivedAt: number;
+  /** Grant, or pack and slot, that it rests on; null while none is known. */
+  matched: string | null;
 }
 
 export interface RevocationRow {

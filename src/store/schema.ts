@@ -2,15 +2,22 @@ import type { Columns } from './columns.ts';
 import type {
   AlarmRow,
   ApprovalRow,
+  BreakGlassEpochRow,
   CredentialRow,
   DeliveryRow,
   DeviceRow,
+  DrillRow,
   GrantRow,
+  HostRow,
   IdempotencyRow,
   IncidentRow,
   InviteRow,
   JobRow,
+  JournalRow,
+  LoginRow,
   OutboxRow,
+  PackRow,
+  PackUseRow,
   PollRow,
   RequestRow,
   ReviewRow,
@@ -39,6 +46,13 @@ export interface Schema {
   outbox: Columns<OutboxRow>;
   reviews: Columns<ReviewRow>;
   alarms: Columns<AlarmRow>;
+  packs: Columns<PackRow>;
+  pack_uses: Columns<PackUseRow>;
+  journals: Columns<JournalRow>;
+  break_glass_epochs: Columns<BreakGlassEpochRow>;
+  drills: Columns<DrillRow>;
+  hosts: Columns<HostRow>;
+  logins: Columns<LoginRow>;
   grants: Columns<GrantRow>;
   grant_incidents: { grant_id: string; incident: string };
   credentials: Columns<CredentialRow>;

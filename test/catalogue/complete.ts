@@ -30,6 +30,8 @@ resources:
     description: Orders database, read replica
     session: { default: 1h, max: 3h, maxExtensions: 2 }
     credential: 5m
+    phase: 2
+    breakGlass: { roles: [read], window: 30m, max: 2h, twoPerson: true }
     connection: { host: 127.0.0.1, port: 5433, database: orders, sslMode: verify-full, ca: pg-ca.pem }
     broker: { user: oncall_broker, password: { file: secrets/db-replica } }
     quarantineRole: oncall_quarantine
@@ -106,6 +108,10 @@ automation:
 
 grace: { incident: 15m, shift: 5m }
 reviews: { owners: [carla, group:dba], due: 24h }
+breakGlass:
+  notify: [carla, "group:sre"]
+  webhook: { url: "https://hooks.example.com/break-glass", secret: { file: secrets/break-glass } }
+  cover: 10h
 
 notify:
   chat: { type: slack, webhook: { file: secrets/slack }, notices: [override, approval] }

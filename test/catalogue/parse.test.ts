@@ -67,6 +67,15 @@ describe('a right catalogue', () => {
       roles: ['read', 'write'],
       session: { defaultSeconds: 3600, maxSeconds: 10_800, maxExtensions: 2 },
       credentialSeconds: 300,
+      phase: 2,
+      breakGlass: {
+        roles: ['read'],
+        windowSeconds: 1800,
+        maxWindowSeconds: 7200,
+        twoPerson: true,
+        offline: true,
+      },
+      canary: false,
       target: {
         kind: 'postgres',
         host: '127.0.0.1',

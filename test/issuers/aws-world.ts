@@ -108,6 +108,9 @@ export function awsResource(target: AwsSettings, credentialSeconds = 900): Resou
     roles: [...target.roles.keys()],
     session: { defaultSeconds: 7200, maxSeconds: 14_400, maxExtensions: 2 },
     credentialSeconds,
+    phase: 1,
+    breakGlass: undefined,
+    canary: false,
     target,
   };
 }

@@ -156,6 +156,9 @@ export function resourceWith(target: KubernetesSettings): Resource {
     roles: [...target.roles.keys()],
     session: { defaultSeconds: 7200, maxSeconds: 14_400, maxExtensions: 2 },
     credentialSeconds: 600,
+    phase: 1,
+    breakGlass: undefined,
+    canary: false,
     target,
   };
 }

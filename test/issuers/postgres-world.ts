@@ -138,6 +138,9 @@ export function resourceWith(target: Resource['target']): Resource {
     roles: [...target.roles.keys()],
     session: { defaultSeconds: 7200, maxSeconds: 14_400, maxExtensions: 2 },
     credentialSeconds: 300,
+    phase: 1,
+    breakGlass: undefined,
+    canary: false,
     target,
   };
 }

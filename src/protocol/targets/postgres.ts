@@ -12,4 +12,6 @@ export const PostgresPart = strict({
   database: Type.String(),
   sslMode: oneOf('disable', 'require', 'verify-full'),
   caPem: Type.Optional(Type.String()),
+  /** PEM: the login is by client certificate instead of a password (break-glass). */
+  certificate: Type.Optional(Type.String()),
 });
