@@ -18,6 +18,7 @@ import { createBrokerIssuers, loadIssuerKeys } from './issuers.ts';
 import { createJobs } from './jobs.ts';
 import { loadBrokerKeys } from './keys.ts';
 import { lockDirectory } from './lock.ts';
+import { createLogReach } from './log-reach.ts';
 import { findMissingFiles } from './missing-files.ts';
 import { createOutside } from './outside.ts';
 import { endWhatLeft } from './reload.ts';
@@ -118,6 +119,8 @@ async function start(
       tls: config.tls ? await readTls(config) : undefined,
       version: options.version,
       authority: config.publicUrl.host,
+      endpoints: config.endpoints,
+      reach: createLogReach(config.origin, keys),
       streamLimits: { ...STREAM_LIMITS, ...options.streamLimits },
       tokenKeys: issuerKeys.tokenKeys,
       lists: createPublishedLists(store, keys, issuerKeys.x509Ca),

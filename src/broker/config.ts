@@ -9,6 +9,8 @@ import { isLoopback } from '../protocol/loopback.ts';
 export interface BrokerConfig {
   /** What clients call it and the only authority that signatures may name. */
   publicUrl: URL;
+  /** Where each broker of the installation is reached directly, for clients to choose; empty where there is but one. */
+  endpoints: readonly string[];
   listen: { host: string; port: number };
   /** Plain HTTP is for loopback only. */
   tls: boolean;
@@ -26,6 +28,7 @@ export interface BrokerConfig {
 
 const TOP = [
   'publicUrl',
+  'endpoints',
   'listen',
   'tls',
   'store',
@@ -63,6 +66,13 @@ export function parseBrokerConfig(
     isBase,
     'an https:// address (http:// only on loopback)',
   );
+  const endpoints = root.texts('endpoints').map(({ value, node }) => {
+    const isReached =
+      isBase(value) && new URL(value).protocol === new URL(publicUrl?.value ?? value).protocol;
+    if (!isReached)
+      reader.error(node, `${quote(value)} is no address like publicUrl`, 'https://broker-1:7443/');
+    return isReached ? new URL(value).href : value;
+  });
   const listen = root.requiredMatching('listen', (text) => splitListen(text) !== undefined, 'host:port');
   const tls = root.optional('tls', (node, path) => reader.boolean(node, path))?.value ?? true;
   const origin = root.requiredMatching(
@@ -107,6 +117,7 @@ export function parseBrokerConfig(
   return {
     config: {
       publicUrl: new URL(publicUrl.value),
+      endpoints,
       listen: address,
       tls,
       store,

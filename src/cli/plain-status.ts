@@ -1,5 +1,6 @@
 /** Plain `status`: one file read, no network, no keychain, no parser. On a budget: see the imports. */
 import { existsSync } from 'node:fs';
+import { readEndpointFile } from '../client/endpoints.ts';
 import { type ClientPaths, resolvePaths } from '../client/paths.ts';
 import { readStatusFile, type StatusFile } from '../client/status-file.ts';
 import { AppError } from '../protocol/errors.ts';
@@ -21,7 +22,7 @@ const STALE_SECONDS = 15 * 60;
 export async function printStatus({ io, env, now, format, profile }: PlainStatusInput): Promise<void> {
   const paths = resolvePaths(env, profile ?? (env.ONCALL_PROFILE || 'default'));
   const status = requireStatus(paths);
-  await writeStatus(io, format, status, now);
+  await writeStatus({ io, format, paths, now }, status);
   if (format === 'table' && ageSeconds(status, now) > STALE_SECONDS) {
     await writeHint(io, 'oncall status --refresh asks the broker');
   }
@@ -40,9 +41,13 @@ function requireStatus(paths: ClientPaths): StatusFile {
 }
 
 /** The file, less what has ended by itself since it was written. */
-export function writeStatus(io: Io, format: OutputFormat, status: StatusFile, now: number): Promise<void> {
+export function writeStatus(
+  { io, format, paths, now }: { io: Io; format: OutputFormat; paths: ClientPaths; now: number },
+  status: StatusFile,
+): Promise<void> {
   const { schema: _, ...rest } = {
     ...status,
+    unreachableSince: readEndpointFile(paths).unreachableSince,
     ageSeconds: ageSeconds(status, now),
     grants: status.grants.filter((grant) => Date.parse(endOf(grant)) > now),
     pending: status.pending.filter(({ expiresAt }) => Date.parse(expiresAt) > now),

@@ -2,6 +2,7 @@
 import type { Client } from '../client/client.ts';
 import { SILENT_MS } from '../client/events.ts';
 import { type News, startHearing } from '../client/hearing.ts';
+import type { ClientPaths } from '../client/paths.ts';
 import { noteContact, noteUnheard, refreshStatus } from '../client/refresh.ts';
 import type { StatusFile } from '../client/status-file.ts';
 import { AppError, isAppError } from '../protocol/errors.ts';
@@ -26,7 +27,7 @@ export async function watchStatus(context: Context, listen = startHearing): Prom
   }
   const client = await context.client();
   neverSpin(io);
-  const draw = createDrawing(context);
+  const draw = createDrawing(context, client.context.paths);
   const look = createLook(context, client);
   const hearing = listen({ broker: client.broker, now, signal: signals.aborted });
   try {
@@ -110,10 +111,12 @@ function createLook(context: Context, client: Client): Look {
 
 /** A broker that restarts must not end the watch; being told that we are not welcome must. */
 function isPassing(error: unknown): error is AppError {
-  return isAppError(error) && ['broker_unreachable', 'busy', 'rate_limited'].includes(error.code);
+  return (
+    isAppError(error) && ['broker_unreachable', 'log_behind', 'busy', 'rate_limited'].includes(error.code)
+  );
 }
 
-function createDrawing({ io, format, now }: Context): Draw {
+function createDrawing({ io, format, now }: Context, paths: ClientPaths): Draw {
   const redraws = format === 'table' && io.stdout.isTerminal;
   let latest: StatusFile | undefined;
   let shown = '';
@@ -123,7 +126,7 @@ function createDrawing({ io, format, now }: Context): Draw {
     const content = contentOf(latest);
     if (!redraws && content === shown) return;
     if (redraws) io.stdout.write(REDRAW);
-    await writeStatus(io, format, latest, now());
+    await writeStatus({ io, format, paths, now: now() }, latest);
     shown = content;
   };
 }

@@ -3,7 +3,7 @@
  * an answer of a broker, not of something on the way → its proof fits the audit log as we know it → only then its result.
  */
 import { randomBytes } from 'node:crypto';
-import { AppError } from '../protocol/errors.ts';
+import { AppError, isAppError } from '../protocol/errors.ts';
 import type { AuditProof, CheckpointReply } from '../protocol/messages.ts';
 import { signRequest } from '../protocol/signature.ts';
 import { parseInstant } from '../protocol/time.ts';
@@ -11,12 +11,21 @@ import { isRecord, isSignedTime, readError, readReply } from './answer.ts';
 import { type AuditMemory, createAuditMemory, type Seen } from './audit-memory.ts';
 import type { ClientConfig } from './config.ts';
 import type { DeviceSigner } from './device-key.ts';
+import { type Endpoints, openEndpoints } from './endpoints.ts';
 import { createIdempotencyKey } from './idempotency.ts';
 import type { ClientPaths, Environment } from './paths.ts';
 import { describeSkew, SKEW_MS } from './skew.ts';
-import { ConnectionLost, createTransport, type Transport, type TransportReply } from './transport.ts';
+import {
+  AnswerLate,
+  ConnectionLost,
+  createTransport,
+  type Transport,
+  type TransportReply,
+} from './transport.ts';
 
 const TIMEOUT_MS = 30_000;
+/** Where another broker could answer, the first one has so long. */
+const PATIENCE_MS = 10_000;
 
 export interface CallOptions {
   /** For the whole call; 30 s unless told. */
@@ -65,7 +74,8 @@ export interface BrokerInput {
 /** Begins to connect, so that the way is open when there is something to say. Throws AppError `config_invalid` and `unsafe_file` for what it is to trust. */
 export function createBroker(input: BrokerInput): BrokerClient {
   const { config, paths, now, env } = input;
-  const transport = createTransport(new URL(config.broker), config, env, now);
+  const endpoints = openEndpoints(config, paths, now);
+  const transport = createTransport(new URL(config.broker), config, env, now, endpoints);
   const memory: AuditMemory = createAuditMemory({
     paths,
     trust: config,
@@ -73,7 +83,7 @@ export function createBroker(input: BrokerInput): BrokerClient {
     fetchCheckpoint: (size) => client.get<CheckpointReply>(`/v1/audit/checkpoint?from=${size}`),
   });
   transport.connectEarly();
-  const exchange = new SignedExchange(input, transport);
+  const exchange = new SignedExchange(input, transport, endpoints);
   const client: BrokerClient = {
     async get<T>(path: string, options: CallOptions = {}) {
       const message = { method: 'GET' as const, path, headers: {}, tag: 'oncall', ...options };
@@ -99,7 +109,10 @@ export function createBroker(input: BrokerInput): BrokerClient {
         meanwhile?.();
       };
       const message = { method: 'POST' as const, path, headers, body: bytes, tag, onSent, ...rest };
-      const reply = readReply(await exchange.send(message));
+      const answer = await exchange.send(message);
+      if (readError(answer)?.error.code === 'log_behind' && since.note !== undefined)
+        await showSeen(since.note);
+      const reply = readReply(answer);
       return (recordsNothing ? reply : await believe(reply, since, memory)) as T;
     },
     async stream(path, options = {}) {
@@ -118,6 +131,12 @@ export function createBroker(input: BrokerInput): BrokerClient {
     close: () => transport.close(),
   };
   return client;
+
+  /** The proof that the broker's log was longer once: what it takes to keep it from issuing to others as well. */
+  async function showSeen(note: string): Promise<void> {
+    const options = { recordsNothing: true, timeoutMs: PATIENCE_MS };
+    await client.post('/v1/audit/seen', { checkpoint: note }, options).catch(() => {});
+  }
 }
 
 async function believe(reply: unknown, since: Seen, memory: AuditMemory): Promise<unknown> {
@@ -151,25 +170,55 @@ class SignedExchange {
   skewMs = 0;
   readonly #input: BrokerInput;
   readonly #transport: Transport;
+  readonly #endpoints: Endpoints;
 
-  constructor(input: BrokerInput, transport: Transport) {
+  constructor(input: BrokerInput, transport: Transport, endpoints: Endpoints) {
     this.#input = input;
     this.#transport = transport;
+    this.#endpoints = endpoints;
   }
 
   async send(message: Message): Promise<TransportReply> {
+    try {
+      const reply = await this.#sendInTime(message);
+      await this.#settle(reply.status < 500 || readError(reply) !== undefined);
+      return reply;
+    } catch (error) {
+      if (isAppError(error, 'broker_unreachable') || isAppError(error, 'tls_untrusted'))
+        await this.#settle(false);
+      throw error;
+    }
+  }
+
+  /** What the next command would like to know is not worth failing for. */
+  async #settle(isReached: boolean): Promise<void> {
+    await this.#endpoints.settle(isReached).catch(() => {});
+  }
+
+  async #sendInTime(message: Message): Promise<TransportReply> {
     const skewMs = this.skewMs;
     const first = await this.#sendOnce(message);
     const isCorrected = first.reply.status === 401 && (this.skewMs !== skewMs || this.#correctClock(first));
     return isCorrected ? (await this.#sendOnce(message)).reply : first.reply;
   }
 
-  /** A connection that dies before the answer is tried once more: under the same idempotency key, with a new nonce. */
+  /**
+   * A connection that dies before the answer is tried once more: under the same idempotency key, with a new nonce. So is, at
+   * another broker, what the first one does not answer, or what something else answers in its place.
+   */
   async #sendOnce(message: Message): Promise<Answered> {
+    const hasOthers = this.#endpoints.inOrder().length > 1;
+    const isChange = message.method === 'POST';
+    const { timeoutMs = TIMEOUT_MS } = message;
+    const patienceMs = hasOthers && isChange ? Math.min(PATIENCE_MS, timeoutMs) : timeoutMs;
     try {
-      return await this.#deliver(message, createNonce());
+      const answered = await this.#deliver({ ...message, timeoutMs: patienceMs }, createNonce());
+      const { endpoint, status } = answered.reply;
+      const isElsewhere = status >= 500 && readError(answered.reply) === undefined;
+      if (!hasOthers || !isElsewhere || endpoint === undefined) return answered;
+      this.#transport.leave(endpoint);
     } catch (error) {
-      if (!(error instanceof ConnectionLost)) throw error;
+      if (!(error instanceof ConnectionLost || (hasOthers && error instanceof AnswerLate))) throw error;
     }
     try {
       return await this.#deliver(message, createNonce());

@@ -16,7 +16,10 @@ const FAMILY_TIMEOUT_MS = 2_500;
 export type Trust = { readonly pinned: string } | { readonly roots: readonly string[] | undefined };
 
 export interface Way {
+  /** Where to. */
   readonly url: URL;
+  /** Who must be there, where that is not the host of `url`. */
+  readonly name?: string | undefined;
   readonly env: Environment;
   /** Ends an attempt under way. */
   readonly signal?: AbortSignal | undefined;
@@ -36,7 +39,7 @@ export function openSocket({ url, env, signal }: Way): Promise<Socket> {
 
 /** A verified connection over which nothing has been said yet. Throws what {@link openSocket} throws, and what OpenSSL says of certificates. */
 export async function openTls(way: Way, trust: Trust, now: () => number): Promise<TLSSocket> {
-  const host = bareHost(way.url);
+  const host = way.name ?? bareHost(way.url);
   const own = 'pinned' in trust;
   const secure = startTls({
     socket: await openSocket(way),

@@ -22,6 +22,8 @@ export interface ClientPaths {
   /** What an enrolment under way needs to be finished by a second try. */
   readonly enrollingFile: string;
   readonly checkpointFile: string;
+  /** Where the brokers are, and which of them answers. */
+  readonly endpointsFile: string;
   readonly receiptsDir: string;
   /** Checkpoints that contradict each other, kept as evidence. */
   readonly evidenceDir: string;
@@ -70,6 +72,7 @@ export function resolvePaths(env: Environment, profile: string): ClientPaths {
     credentialsDir: join(stateDir, 'credentials'),
     enrollingFile: join(stateDir, 'enrolling.json'),
     checkpointFile: join(auditDir, 'checkpoint'),
+    endpointsFile: join(stateDir, 'endpoints.json'),
     receiptsDir: join(auditDir, 'receipts'),
     evidenceDir: join(auditDir, 'evidence'),
     holdLock: join(stateDir, 'locks', 'hold'),

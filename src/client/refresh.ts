@@ -4,6 +4,7 @@ import type { StatusReply } from '../protocol/messages.ts';
 import { getStatus, listResources } from './calls.ts';
 import type { Client } from './client.ts';
 import { writeNames } from './completion-names.ts';
+import { saveEndpoints } from './endpoints.ts';
 import { listLocalGrants, ownerOf, wipeGrant, withHoldLock } from './hold.ts';
 import { fromReply, noteSilence, type StatusFile, updateStatusFile } from './status-file.ts';
 
@@ -33,6 +34,8 @@ export async function refreshAll(
       getStatus(broker),
       names ? listResources(broker) : undefined,
     ]);
+    // An older broker does not say.
+    await saveEndpoints(context.paths, config, reply.endpoints ?? []);
     const standing = new Set(reply.grants.filter(({ state }) => state !== 'ended').map(({ id }) => id));
     const wiped = [...listLocalGrants(context)].filter((id) => !standing.has(id));
     for (const id of wiped) await wipeGrant(context, id);

@@ -15,8 +15,11 @@ import { AppError, isAppError } from '../protocol/errors.ts';
 import { isLoopback } from '../protocol/loopback.ts';
 import type { ClientConfig } from './config.ts';
 import { CONNECT_TIMEOUT_MS, explainUnreachable, openSocket, openTls, unreachable } from './connect.ts';
+import type { Endpoints } from './endpoints.ts';
 import { isSystemError } from './files.ts';
+import { firstOf } from './first-of.ts';
 import type { Environment } from './paths.ts';
+import { bareHost } from './proxy.ts';
 import { explainTlsFailure, readTrust } from './tls.ts';
 
 const MAX_REPLY_BYTES = 2 * 1024 * 1024;
@@ -41,6 +44,8 @@ export interface TransportReply {
   readonly body: Buffer;
   /** What comes after the beginning of a stream, whose `body` is empty. Whoever stops reading closes the connection. */
   readonly chunks?: AsyncIterable<Uint8Array>;
+  /** Which broker answered, where there are several. */
+  readonly endpoint?: URL;
 }
 
 export interface Transport {
@@ -51,6 +56,8 @@ export interface Transport {
    * {@link ConnectionLost} where the connection died before the whole answer was here: nobody knows what was done.
    */
   send(request: TransportRequest): Promise<TransportReply>;
+  /** Whoever answers there is not the broker, or not well: it is asked last from now on, and what leads there is closed. */
+  leave(endpoint: URL): void;
   /** Closes idle connections, and gives up those under way. */
   close(): void;
 }
@@ -59,21 +66,68 @@ export class ConnectionLost extends Error {
   override readonly name = 'ConnectionLost';
 }
 
-/** Opens no connection yet. Throws AppError `config_invalid` for a URL that is neither https nor http on loopback. */
+/** A connection was there and an answer was not: nobody knows what was done. */
+export class AnswerLate extends AppError {
+  constructor(url: URL, timeoutMs: number) {
+    const { code, message, hint } = unreachable(
+      url,
+      `has not answered within ${Math.round(timeoutMs / 1000)} s`,
+    );
+    super(code, message, { hint });
+  }
+}
+
+/**
+ * Opens no connection yet. `endpoints`: where whoever answers to the name in `url` is reached, if not there. Throws AppError
+ * `config_invalid` for a URL that is neither https nor http on loopback.
+ */
 export function createTransport(
   url: URL,
   trust: Pick<ClientConfig, 'ca' | 'identityCertificate'>,
   env: Environment,
   now: () => number,
+  endpoints?: Endpoints,
 ): Transport {
   if (url.protocol === 'http:') {
     requireLoopback(url);
-    return transportOf(httpRequest, HttpAgent, env, (signal) => openSocket({ url, env, signal }));
+    const open = (to: URL, signal: AbortSignal) => {
+      requireLoopback(to);
+      return openSocket({ url: to, env, signal });
+    };
+    return transportOf(httpRequest, HttpAgent, env, toFirst(url, endpoints, open), endpoints);
   }
   if (url.protocol !== 'https:') throw new AppError('config_invalid', 'the broker has an https URL');
   const believed = readTrust(trust, env);
-  return transportOf(httpsRequest, HttpsAgent, env, (signal) => openTls({ url, env, signal }, believed, now));
+  const name = bareHost(url);
+  const open = (to: URL, signal: AbortSignal) => openTls({ url: to, name, env, signal }, believed, now);
+  return transportOf(httpsRequest, HttpsAgent, env, toFirst(url, endpoints, open), endpoints);
 }
+
+/** So long a broker that is well has at most to answer a connection, before the next one is tried beside it. */
+const STAGGER_MS = 250;
+
+/** A connection to the first of the endpoints that takes it. */
+function toFirst(
+  url: URL,
+  endpoints: Endpoints | undefined,
+  open: (to: URL, signal: AbortSignal) => Promise<Socket>,
+): Open {
+  if (endpoints === undefined) return (signal) => open(url, signal);
+  return (signal) => {
+    const attempts = endpoints.inOrder().map((endpoint) => ({
+      async start(until: AbortSignal) {
+        const socket = await open(endpoint, until);
+        endpointOf.set(socket, endpoint);
+        return socket;
+      },
+      failed: () => endpoints.failed(endpoint),
+    }));
+    return firstOf(attempts, { staggerMs: STAGGER_MS, signal, discard: (late) => late.destroy() });
+  };
+}
+
+/** Where each connection leads. */
+const endpointOf = new WeakMap<Socket, URL>();
 
 function requireLoopback(url: URL): void {
   if (isLoopback(url.hostname)) return;
@@ -89,6 +143,7 @@ function transportOf(
   Agent: typeof HttpAgent,
   env: Environment,
   open: Open,
+  endpoints: Endpoints | undefined,
 ): Transport {
   const closing = new AbortController();
   setMaxListeners(0, closing.signal);
@@ -106,12 +161,26 @@ function transportOf(
     return socket === undefined || socket.destroyed ? open(closing.signal) : socket;
   };
   const agent = agentOf(Agent, take);
+  const leave = (endpoint: URL) => {
+    endpoints?.failed(endpoint);
+    for (const socket of Object.values(agent.freeSockets).flatMap((sockets) => sockets ?? []))
+      if (endpointOf.get(socket)?.href === endpoint.href) socket.destroy();
+  };
   return {
+    leave,
     connectEarly: begin,
     async send(message) {
+      let endpoint: URL | undefined;
+      const onSocket = (socket: Socket) => {
+        endpoint = endpointOf.get(socket);
+      };
       try {
-        return await exchange(request, agent, message);
+        const reply = await exchange(request, agent, message, onSocket);
+        if (endpoint === undefined) return reply;
+        endpoints?.answered(endpoint);
+        return { ...reply, endpoint };
       } catch (error) {
+        if (endpoint !== undefined && !isAppError(error, 'interrupted')) leave(endpoint);
         throw await explain(error, message, env);
       }
     },
@@ -147,6 +216,7 @@ function exchange(
   open: typeof httpsRequest,
   agent: HttpAgent,
   { method, url, headers, body, timeoutMs, signal, streams, onSent }: TransportRequest,
+  onSocket: (socket: Socket) => void,
 ): Promise<TransportReply> {
   return new Promise((resolve, reject) => {
     const request: ClientRequest = open(url, {
@@ -159,10 +229,7 @@ function exchange(
       finish(() => reject(reason));
     };
     const connecting = setTimeout(() => giveUp(unreachable(url, 'does not answer')), CONNECT_TIMEOUT_MS);
-    const overall = setTimeout(
-      () => giveUp(unreachable(url, `has not answered within ${Math.round(timeoutMs / 1000)} s`)),
-      timeoutMs,
-    );
+    const overall = setTimeout(() => giveUp(new AnswerLate(url, timeoutMs)), timeoutMs);
     const onAbort = () => giveUp(new AppError('interrupted', 'interrupted'));
     const finish = (settle: () => void) => {
       clearTimeout(connecting);
@@ -172,7 +239,10 @@ function exchange(
     };
     if (signal?.aborted) return onAbort();
     signal?.addEventListener('abort', onAbort, { once: true });
-    request.on('socket', () => clearTimeout(connecting));
+    request.on('socket', (socket) => {
+      clearTimeout(connecting);
+      onSocket(socket);
+    });
     if (onSent !== undefined) request.on('finish', onSent);
     request.on('error', (error) => finish(() => reject(error)));
     request.on('response', (response) => {

@@ -46,6 +46,7 @@ export const ERROR_CODES = {
   clock_skew: EXIT.notEnrolled,
   broker_unreachable: EXIT.unreachable,
   tls_untrusted: EXIT.unreachable,
+  log_behind: EXIT.unreachable,
   ended: EXIT.ended,
   expired: EXIT.ended,
   target_refused: EXIT.targetRefused,

@@ -45,6 +45,18 @@ describe('broker.yaml', () => {
     expect(config?.trustedProxies).toEqual(['192.0.2.1', '10.0.0.0/24', '2001:db8::/32']);
   });
 
+  it('takes where each broker is reached, by the scheme of their common name alone', () => {
+    const { config } = parse(`${GOOD}endpoints: ["https://10.0.0.5:7443", "https://b2.example:7443/"]\n`);
+    expect(config?.endpoints).toEqual(['https://10.0.0.5:7443/', 'https://b2.example:7443/']);
+    for (const bad of [
+      'http://127.0.0.1:7443',
+      'b2.example',
+      'https://b2.example/path',
+      'file:///etc/passwd',
+    ])
+      expect(parse(`${GOOD}endpoints: ["${bad}"]\n`).config).toBeUndefined();
+  });
+
   it('takes a PostgreSQL store whose address is kept elsewhere', () => {
     const file = parse(line('store', '{ postgres: { file: secrets/store-url } }'));
     expect(file.config?.store).toEqual({ kind: 'postgres', url: { file: '/srv/oncall/secrets/store-url' } });

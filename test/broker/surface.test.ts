@@ -38,6 +38,7 @@ const SIGNED = [
   ...['grants', 'audit/checkpoint', 'audit/entries', 'audit/who', 'events', 'reviews'],
 ].map((path) => `GET /v1/${path}`);
 const CHANGING = [
+  'audit/seen',
   ...['devices/invite', 'devices/{id}/revoke', 'incidents', 'incidents/{id}/resolve', 'explain'],
   ...['requests', 'requests/dry-run', 'requests/{id}/approve', 'requests/{id}/deny', 'requests/{id}/cancel'],
   ...['grants/{id}/credentials', 'grants/{id}/extend', 'grants/{id}/release', 'revoke', 'revoke/dry-run'],

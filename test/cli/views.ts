@@ -233,6 +233,7 @@ export const statusReply: StatusReply = {
   incidents: [incident],
   approvals: [],
   reviews: [review, { ...review, id: 'rev_01kdzabcdefghjkmnp1', user: 'zoe', overdue: true }],
+  endpoints: [],
   warnings: ['channel slack has not delivered for 5m'],
 };
 

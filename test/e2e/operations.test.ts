@@ -121,7 +121,7 @@ describe('the store', () => {
     expect(existsSync(kept)).toBe(true);
     await world.serve();
     const refused = await world.as('ana', 'request db-host -i P1-1 --json');
-    expect({ code: refused.code, error: errorOf(refused) }).toEqual({ code: 1, error: 'log_inconsistent' });
+    expect({ code: refused.code, error: errorOf(refused) }).toEqual({ code: 5, error: 'log_behind' });
     // Who has not been there since goes on.
     succeeded(await world.as('ben', 'whoami'));
 

@@ -14,6 +14,7 @@ import type { ReadTx, Store, Tx } from '../../store/store.ts';
 import type { AuditLog, Provable } from '../audit-log.ts';
 import { type Authenticated, AuthenticationError, createAuthenticator } from '../authenticate.ts';
 import type { Caller } from '../caller.ts';
+import type { LogReach } from '../log-reach.ts';
 import type { CurrentRules } from '../rules.ts';
 import type { StreamLimits } from './event-stream.ts';
 import { fingerprintOf, idempotencyKeyOf, incoming, type Place, placeOf, seenSizeOf } from './incoming.ts';
@@ -41,7 +42,10 @@ export interface EndpointDeps {
   store: Store;
   rules: CurrentRules;
   log: AuditLog;
+  reach: LogReach;
   authority: string;
+  /** Where clients reach each broker directly. */
+  endpoints: readonly string[];
   logger: Logger;
   streamLimits: StreamLimits;
   /** After each committed change: wakes waiters and the job loop. */
@@ -122,7 +126,8 @@ export function createEndpoints(deps: EndpointDeps) {
 
   function change<B extends TSchema, R extends TSchema, D extends Done>(
     url: string,
-    schema: { body: B; result: R },
+    /** `takesAway`: gives nobody anything, so it is done even by a log that is short of what was seen of it. */
+    schema: { body: B; result: R; takesAway?: boolean },
     work: (tx: Tx, caller: Caller, body: Static<B>, place: Place) => Promise<D>,
     after: {
       /**
@@ -182,6 +187,7 @@ export function createEndpoints(deps: EndpointDeps) {
               throw new AppError('conflict', 'the idempotency key was used for another request');
             }
             if (prior) return { caller, prior: JSON.parse(prior.reply) as { ref: string; audit: Provable } };
+            if (!schema.takesAway) deps.reach.demand(await tx.auditSize(), seenSize);
             const fresh = await work(tx, caller, body, placeOf(request, reply));
             if ('refusal' in fresh) return fresh;
             const nowMs = await tx.now();

@@ -22,6 +22,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   rate_limited: 429,
   target_refused: 502,
   target_unreachable: 504,
+  log_behind: 503,
   disk_full: 507,
 };
 

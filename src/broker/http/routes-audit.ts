@@ -10,11 +10,16 @@ import type { RouteContext } from './route-context.ts';
 const MOST_ENTRIES = 500;
 const Whole = Type.Optional(Type.String({ pattern: '^\\d{1,15}$' }));
 
-export function registerAuditRoutes({ read, store, rules, log }: RouteContext): void {
+export function registerAuditRoutes({ read, consider, store, rules, log, reach }: RouteContext): void {
   const CheckpointQuery = Type.Object({ from: Whole }, { additionalProperties: false });
   read('/v1/audit/checkpoint', { result: m.CheckpointReply, query: CheckpointQuery }, (_caller, { query }) =>
     log.checkpoint(Number(query.from ?? 0)),
   );
+
+  consider('/v1/audit/seen', { body: m.SeenCheckpoint, result: m.CheckpointReply }, async (_caller, body) => {
+    reach.learn(body.checkpoint);
+    return log.checkpoint(0);
+  });
 
   const WhoQuery = Type.Object(
     {

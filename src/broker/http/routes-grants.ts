@@ -85,7 +85,7 @@ export function registerGrantRoutes(context: RouteContext): void {
 
   change(
     '/v1/grants/:id/release',
-    { body: Empty, result: m.GrantView },
+    { body: Empty, result: m.GrantView, takesAway: true },
     async (tx, caller, _body, { params }) => {
       const grant = await tx.lockGrant(params.id ?? '');
       if (grant?.user !== caller.person.id) {
@@ -101,7 +101,7 @@ export function registerGrantRoutes(context: RouteContext): void {
 
   change(
     '/v1/revoke',
-    { body: m.Revoke, result: m.GrantList },
+    { body: m.Revoke, result: m.GrantList, takesAway: true },
     async (tx, caller, body) => {
       if (body.dryRun) throw new AppError('invalid_request', 'a dry run is asked for at /v1/revoke/dry-run');
       await requirePermission(rules(), caller, tx, 'revoke', { ...body });

@@ -24,7 +24,7 @@ import { Empty, LIST, type RouteContext } from './route-context.ts';
 const OWN_DEVICE_SECONDS = 600;
 
 export function registerPeopleRoutes(context: RouteContext): void {
-  const { read, change, store, rules, devices, approvals, incidents, reviews, outbox } = context;
+  const { read, change, store, rules, devices, approvals, incidents, reviews, outbox, endpoints } = context;
 
   read('/v1/me', { result: m.Me }, (caller) =>
     store.read((tx) => viewMe(tx, rules(), caller.person, caller.device)),
@@ -47,6 +47,7 @@ export function registerPeopleRoutes(context: RouteContext): void {
         approvals: await Promise.all(waiting.map((request) => viewRequest(tx, current, request))),
         reviews: (await reviews.concerning(tx, user)).map((row) => viewReview(row, nowMs)),
         warnings: await warningsFor(tx, current, outbox, caller),
+        endpoints: [...endpoints],
       };
     }),
   );
@@ -85,7 +86,7 @@ export function registerPeopleRoutes(context: RouteContext): void {
 
   change(
     '/v1/devices/:id/revoke',
-    { body: Empty, result: m.DeviceView },
+    { body: Empty, result: m.DeviceView, takesAway: true },
     async (tx, caller, _body, { params }) => {
       const device = await tx.device(params.id ?? '');
       const isOwn = device?.user === caller.person.id;
@@ -139,7 +140,7 @@ export function registerPeopleRoutes(context: RouteContext): void {
 
   change(
     '/v1/incidents/:id/resolve',
-    { body: Empty, result: m.IncidentView },
+    { body: Empty, result: m.IncidentView, takesAway: true },
     async (tx, caller, _body, { params }) => {
       await requirePermission(rules(), caller, tx, 'resolve-incident');
       return incidents.resolve(tx, caller, params.id ?? '');

@@ -87,14 +87,14 @@ export function registerRequestRoutes(context: RouteContext): void {
 
   change(
     '/v1/requests/:id/deny',
-    { body: m.Deny, result: m.RequestView },
+    { body: m.Deny, result: m.RequestView, takesAway: true },
     (tx, caller, body, { params }) => approvals.deny(tx, caller, params.id ?? '', body),
     { result: showRequest },
   );
 
   change(
     '/v1/requests/:id/cancel',
-    { body: Empty, result: m.RequestView },
+    { body: Empty, result: m.RequestView, takesAway: true },
     (tx, caller, _body, { params }) => requests.cancel(tx, caller, params.id ?? ''),
     { result: showRequest },
   );

@@ -20,7 +20,10 @@ export const statusCommand = defineCommand<StatusOptions>({
 export async function runStatus(context: Context, { refresh, watch }: StatusOptions): Promise<void> {
   const { io, env, now, format } = context;
   if (watch) return (await import('../watch-status.ts')).watchStatus(context);
-  if (refresh) return writeStatus(io, format, await refreshStatus(await context.client()), now());
   const { paths } = await context.clientContext();
+  if (refresh) {
+    const status = await refreshStatus(await context.client());
+    return writeStatus({ io, format, paths, now: now() }, status);
+  }
   await printStatus({ io, env, now: now(), format, profile: paths.profile });
 }

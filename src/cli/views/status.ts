@@ -7,9 +7,12 @@ import { endOf, viaText } from './grants.ts';
 import { waitingWords } from './waiting.ts';
 
 /** What is held, what is pending, what is burning; the age of the knowledge last, because it colours all the rest. */
-export function statusLines(status: Omit<StatusFile, 'schema'>, now: number): Line[] {
+export function statusLines(
+  status: Omit<StatusFile, 'schema'> & { readonly unreachableSince?: string | null },
+  now: number,
+): Line[] {
   const { grants, pending, incidents, shifts, approvalsWaiting, notices } = status;
-  const { revocationsUnheardSince: unheard } = status;
+  const { revocationsUnheardSince: unheard, unreachableSince = null } = status;
   return [
     ...(unheard === null ? [] : [unheardLine(unheard, now)]),
     ...(grants.length === 0 ? [`${status.user} holds no access`] : grantLines(grants, now)),
@@ -35,6 +38,7 @@ export function statusLines(status: Omit<StatusFile, 'schema'>, now: number): Li
         ` ${text} ${relativeTime(Date.parse(at), now)}`,
       ],
     ),
+    ...(unreachableSince === null ? [] : [unreachableLine(unreachableSince, now)]),
     { text: `as of ${relativeTime(Date.parse(status.brokerContactAt), now)}`, style: 'dim' },
   ];
 }
@@ -102,6 +106,10 @@ function reviewLine(
     { text: 'review', style: overdue ? 'red' : 'yellow' },
     ` ${about}, ${due} ${bothTimes(dueAt, now)}: oncall reviews  ${id}`,
   ];
+}
+
+function unreachableLine(since: string, now: number): Line {
+  return [{ text: 'broker:', style: 'red' }, ` unreachable since ${localTime(Date.parse(since), now)}`];
 }
 
 function unheardLine(since: string, now: number): Line {

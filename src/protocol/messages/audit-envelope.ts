@@ -22,6 +22,10 @@ export const AuditProof = strict({
 });
 export type AuditProof = Static<typeof AuditProof>;
 
+/** The newest checkpoint that a client has seen, as its signed note. */
+export const SeenCheckpoint = strict({ checkpoint: Type.String({ minLength: 1, maxLength: 8192 }) });
+export type SeenCheckpoint = Static<typeof SeenCheckpoint>;
+
 export const envelope = <T extends TSchema>(result: T) => strict({ result, audit: AuditProof });
 export interface Envelope<T> {
   result: T;

@@ -40,5 +40,7 @@ export const StatusReply = strict({
   reviews: Type.Array(ReviewView),
   /** What does not work as it should, in words: a channel that is dead, a source that does not answer. */
   warnings: Type.Array(Type.String()),
+  /** Base URLs: where each broker of this installation is reached directly; empty where there is but one. */
+  endpoints: Type.Array(Type.String()),
 });
 export type StatusReply = Static<typeof StatusReply>;
