@@ -36,6 +36,8 @@ export interface Plan {
   row: CredentialRow;
   subject: CredentialSubject;
   prolong: boolean;
+  /** It takes the place of one that the device holds, by either way. */
+  isRenewal: boolean;
   material: KeyMaterial;
   /** The device's. */
   sealingKey: string;
@@ -112,6 +114,7 @@ export function createCredentials(
             row: { ...held, expiresAt },
             subject: await subjectOf(tx, held),
             prolong: true,
+            isRenewal: true,
             material: body.material,
             sealingKey: caller.device.sealingKey,
           },
@@ -160,9 +163,10 @@ export function createCredentials(
         data: { kind: issuer.kind, role: grant.role, ...details },
         embedded: caller.embedded,
       });
-      const { material } = body;
+      const { material, renews } = body;
+      const isRenewal = renews !== undefined;
       const { sealingKey } = caller.device;
-      return { ref: id, audit, plan: { row, subject, prolong: false, material, sealingKey } };
+      return { ref: id, audit, plan: { row, subject, prolong: false, isRenewal, material, sealingKey } };
     },
 
     async complete({ row, subject, prolong, material, sealingKey }, look) {

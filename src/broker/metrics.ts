@@ -5,6 +5,9 @@ import type { CurrentRules } from './rules.ts';
 import { LOGINS } from './sweep.ts';
 import { findUnproven } from './unproven.ts';
 
+/** Beyond it they are not counted. */
+const MOST_GRANTS = 100_000;
+
 /** What an operator watches (`/metrics`, Prometheus text). */
 export interface Metrics {
   registry: Registry;
@@ -12,7 +15,9 @@ export interface Metrics {
   decisions: Counter<'effect'>;
   refusals: Counter<'code'>;
   authentication: Counter<'reason'>;
+  denials: Counter<'rule'>;
   credentials: Counter<'kind' | 'outcome'>;
+  renewals: Counter<'kind' | 'outcome'>;
   reloads: Counter<'outcome'>;
   deliveries: Counter<'source' | 'outcome'>;
 }
@@ -68,6 +73,31 @@ export function createMetrics(store: Store, rules: CurrentRules): Metrics {
       const now = await store.now();
       for (const { channel, waiting } of await store.read((tx) => tx.countNotices(now)))
         this.set({ channel }, waiting);
+    },
+  });
+  new Gauge({
+    name: 'oncall_notice_lag_seconds',
+    help: 'For how long the oldest notice of a channel has waited; 0 where none waits',
+    labelNames: ['channel'],
+    registers,
+    async collect() {
+      this.reset();
+      const now = await store.now();
+      for (const { channel, oldestAt } of await store.read((tx) => tx.countNotices(now)))
+        this.set({ channel }, oldestAt === null ? 0 : Math.max(0, now - oldestAt) / 1000);
+    },
+  });
+  new Gauge({
+    name: 'oncall_grants',
+    help: 'Grants that stand, by state and by how they came to be',
+    labelNames: ['state', 'via'],
+    registers,
+    async collect() {
+      this.reset();
+      const standing = await store.read((tx) =>
+        tx.grants({ states: ['ready', 'active'], limit: MOST_GRANTS }),
+      );
+      for (const { state, via } of standing) this.inc({ state, via });
     },
   });
   new Gauge({
@@ -148,6 +178,18 @@ export function createMetrics(store: Store, rules: CurrentRules): Metrics {
     credentials: new Counter({
       name: 'oncall_credentials_total',
       help: 'Credentials by kind and outcome of issuing',
+      labelNames: ['kind', 'outcome'],
+      registers,
+    }),
+    denials: new Counter({
+      name: 'oncall_denials_total',
+      help: 'Requests that policy denied, by the rule that did',
+      labelNames: ['rule'],
+      registers,
+    }),
+    renewals: new Counter({
+      name: 'oncall_renewals_total',
+      help: 'Of the credentials those that took the place of one that was held',
       labelNames: ['kind', 'outcome'],
       registers,
     }),

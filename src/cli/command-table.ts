@@ -240,6 +240,11 @@ export const sections: readonly CommandSection[] = [
     title: 'Audit and operation',
     commands: [
       {
+        name: 'probe',
+        summary: 'whether the broker does its work, for a monitor',
+        load: async () => (await import('./commands/probe.ts')).probeCommand,
+      },
+      {
         name: 'audit',
         summary: 'list, search, export and verify the audit log',
         children: [

@@ -38,6 +38,11 @@ export interface AuditMemory {
    * signed); then the answer must not be used.
    */
   remember(proof: AuditProof, since: Seen): Promise<void>;
+  /**
+   * Asks for the newest checkpoint, checks that it continues what was seen, and remembers it. Answers the sizes before and after.
+   * Throws like {@link remember}.
+   */
+  advance(): Promise<{ readonly from: number; readonly to: number }>;
 }
 
 export interface AuditMemoryInput {
@@ -140,6 +145,20 @@ export function createAuditMemory({ paths, trust, now, fetchCheckpoint }: AuditM
   return {
     seen,
     prepare: prepareLocks,
+    async advance() {
+      const since = await seen();
+      const { checkpoint, consistency } = await fetchCheckpoint(since.size);
+      const { note, checkpoint: newest } = await extend(since.note, checkpoint, consistency);
+      await withLock(
+        paths.auditLock,
+        async () => {
+          // Another command may have come further meanwhile: what it has seen stays.
+          if (newest.size > (await seen()).size) await writeFileAtomic(paths.checkpointFile, note);
+        },
+        { timeoutMs: LOCK_TIMEOUT_MS },
+      );
+      return { from: since.size, to: newest.size };
+    },
     async remember({ receipt, checkpoint, consistency }, since) {
       const parsed = parseReceipt(receipt);
       verifyReceipt(parsed, rawPublicKey(trust.identityKey));

@@ -23,6 +23,8 @@ export interface Way {
   readonly env: Environment;
   /** Ends an attempt under way. */
   readonly signal?: AbortSignal | undefined;
+  /** Is shown the peer's certificate, which the socket gives but once. Attacker-controlled until the connection is here. */
+  readonly onCertificate?: ((leaf: X509Certificate | undefined) => void) | undefined;
 }
 
 /**
@@ -52,9 +54,11 @@ export async function openTls(way: Way, trust: Trust, now: () => number): Promis
     rejectUnauthorized: !own,
   });
   await settled(secure, 'secureConnect', way);
+  const leaf = own || way.onCertificate ? leafOf(secure) : undefined;
+  way.onCertificate?.(leaf);
   if (!own) return secure;
   try {
-    verifyPinned(leafOf(secure), trust.pinned, host, now());
+    verifyPinned(leaf, trust.pinned, host, now());
     return secure;
   } catch (error) {
     secure.destroy();

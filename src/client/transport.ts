@@ -66,6 +66,9 @@ export class ConnectionLost extends Error {
   override readonly name = 'ConnectionLost';
 }
 
+/** Which endpoints there are, and who hears how each fares. */
+export type Places = Pick<Endpoints, 'inOrder' | 'answered' | 'failed'>;
+
 /** A connection was there and an answer was not: nobody knows what was done. */
 export class AnswerLate extends AppError {
   constructor(url: URL, timeoutMs: number) {
@@ -86,7 +89,7 @@ export function createTransport(
   trust: Pick<ClientConfig, 'ca' | 'identityCertificate'>,
   env: Environment,
   now: () => number,
-  endpoints?: Endpoints,
+  endpoints?: Places,
 ): Transport {
   if (url.protocol === 'http:') {
     requireLoopback(url);
@@ -109,7 +112,7 @@ const STAGGER_MS = 250;
 /** A connection to the first of the endpoints that takes it. */
 function toFirst(
   url: URL,
-  endpoints: Endpoints | undefined,
+  endpoints: Places | undefined,
   open: (to: URL, signal: AbortSignal) => Promise<Socket>,
 ): Open {
   if (endpoints === undefined) return (signal) => open(url, signal);
@@ -143,7 +146,7 @@ function transportOf(
   Agent: typeof HttpAgent,
   env: Environment,
   open: Open,
-  endpoints: Endpoints | undefined,
+  endpoints: Places | undefined,
 ): Transport {
   const closing = new AbortController();
   setMaxListeners(0, closing.signal);

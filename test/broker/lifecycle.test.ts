@@ -54,6 +54,9 @@ describe('a credential', () => {
     expect(Date.parse(second.issuedAt)).toBeGreaterThan(Date.parse(first.issuedAt));
     expect(Date.parse(second.expiresAt) - Date.parse(second.issuedAt)).toBeLessThanOrEqual(10_000);
     expect(await target.canLogIn(first.handle)).toBe(true);
+    const metrics = await (await fetch(`${target.installation.url}/metrics`)).text();
+    expect(metrics).toMatch(/^oncall_renewals_total\{kind="postgres",outcome="prolonged"\} 1$/m);
+    expect(metrics).toMatch(/^oncall_grants\{state="active",via="policy"\} 1$/m);
     await ana.post(`/v1/grants/${grant.id}/release`);
   });
 

@@ -166,6 +166,7 @@ describe('a channel', () => {
     world.pass(MINUTE + 1000);
     expect((await warnings()).join()).toContain('wait on channel hook');
     expect(await metrics()).toMatch(/^oncall_notices_waiting\{channel="hook"\} [1-9]/m);
+    expect(await metrics()).toMatch(/^oncall_notice_lag_seconds\{channel="hook"\} [1-9]/m);
     expect((await world.approve('carla', request)).result.state).toBe('granted');
     expect(told(hook, request.id)).toHaveLength(0);
     await use(HOOK());

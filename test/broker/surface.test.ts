@@ -105,6 +105,7 @@ describe('/metrics', () => {
     await ana.get('/v1/me', { createdSeconds: 1 });
     const text = await metrics();
     expect(text).toMatch(/^oncall_decisions_total\{effect="denied"\} 1$/m);
+    expect(text).toMatch(/^oncall_denials_total\{rule="[^"]+"\} 1$/m);
     expect(text).toMatch(/^oncall_refusals_total\{code="not_found"\} [1-9]/m);
     expect(text).toMatch(/^oncall_authentication_failures_total\{reason="expired"\} 1$/m);
     expect(text).toMatch(/^oncall_jobs_due\{kind="sweep-revocations"\} 2$/m);

@@ -61,12 +61,16 @@ export function registerGrantRoutes(context: RouteContext): void {
     {
       async complete({ plan }, look) {
         const kind = plan.material.kind;
+        const count = (outcome: string) => {
+          metrics.credentials.inc({ kind, outcome });
+          if (plan.isRenewal) metrics.renewals.inc({ kind, outcome });
+        };
         try {
           const found = await credentials.complete(plan, look);
-          metrics.credentials.inc({ kind, outcome: plan.prolong ? 'prolonged' : 'issued' });
+          count(plan.prolong ? 'prolonged' : 'issued');
           return found;
         } catch (error) {
-          metrics.credentials.inc({ kind, outcome: isAppError(error) ? error.code : 'internal' });
+          count(isAppError(error) ? error.code : 'internal');
           throw error;
         }
       },

@@ -30,6 +30,16 @@ export function registerRequestRoutes(context: RouteContext): void {
     return request;
   }
 
+  function countDecision({ state, targets }: m.RequestView): void {
+    metrics.decisions.inc({ effect: state });
+    if (state !== 'denied') return;
+    const denied = targets.filter(({ effect }) => effect === 'deny');
+    const rules = denied.flatMap(({ rules: ours }) => ours.filter(({ effect }) => effect === 'forbid'));
+    // By the rule's name in the policy: what people put into a request names nothing here.
+    for (const rule of new Set(rules.map(({ id }) => id))) metrics.denials.inc({ rule });
+    if (rules.length === 0) metrics.denials.inc({ rule: 'none permits' });
+  }
+
   change(
     '/v1/requests',
     { body: m.AskRequest, result: m.RequestView },
@@ -40,7 +50,7 @@ export function registerRequestRoutes(context: RouteContext): void {
     },
     {
       result: showRequest,
-      done: ({ state }) => metrics.decisions.inc({ effect: state }),
+      done: countDecision,
     },
   );
 
