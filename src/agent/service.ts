@@ -6,6 +6,7 @@
 import { isAbsolute, join } from 'node:path';
 import type { Environment } from '../client/paths.ts';
 import { AppError } from '../protocol/errors.ts';
+import { systemdWord } from '../protocol/systemd-word.ts';
 
 export interface ServiceInput {
   readonly platform: string;
@@ -48,9 +49,9 @@ Description=oncall agent: keeps on-call access alive (${profile})
 
 [Service]
 Type=exec
-ExecStart=${words.map(unitWord).join(' ')}
+ExecStart=${words.map(systemdWord).join(' ')}
 ${placesOf(env)
-  .map(([variable, value]) => `Environment=${unitWord(`${variable}=${value}`)}\n`)
+  .map(([variable, value]) => `Environment=${systemdWord(`${variable}=${value}`)}\n`)
   .join('')}Restart=on-failure
 RestartSec=10
 UMask=0077
@@ -65,12 +66,6 @@ WantedBy=default.target
     start: `systemctl --user daemon-reload && systemctl --user enable --now ${name}`,
     stop: `systemctl --user disable --now ${name}`,
   };
-}
-
-/** Quoted, with what systemd would replace doubled. */
-function unitWord(word: string): string {
-  refuseControls(word);
-  return `"${word.replace(/[\\"]/g, '\\$&').replaceAll('%', '%%').replaceAll('$', '$$$$')}"`;
 }
 
 function launchdJob({ env, profile, program }: ServiceInput): ServiceFile {

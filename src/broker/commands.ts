@@ -1,7 +1,7 @@
 /** What `oncall broker …` does, by file access on the broker's host. The command line parses and renders; this works. */
 import { readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { AppError } from '../protocol/errors.ts';
 import { createAuditLog } from './audit-log.ts';
 import { startBroker } from './broker.ts';
@@ -14,6 +14,7 @@ import { loadBrokerKeys } from './keys.ts';
 import { findMissingFiles } from './missing-files.ts';
 import { openStore } from './stores.ts';
 import { loadTokenKeys, rotateTokenKeys } from './token-keys.ts';
+import { brokerUnit as createUnit, ownName } from './unit.ts';
 
 export { brokerBackup, brokerMigrate, brokerRestore } from './commands-store.ts';
 export { brokerTarget } from './commands-target.ts';
@@ -123,6 +124,15 @@ export async function brokerInvite(
       lines: [`for ${user}, once, until ${reply.expiresAt}:`, `  oncall enroll '${reply.url}'`],
     };
   });
+}
+
+export async function brokerUnit(
+  { directory, user }: { directory: string; user: string | undefined },
+  { program }: Host,
+): Promise<Result> {
+  await loadConfig(directory);
+  const unit = createUnit({ directory: resolve(directory), program, user: user ?? ownName() });
+  return { data: { unit }, lines: unit.trimEnd().split('\n') };
 }
 
 export async function brokerRotateTls({ directory }: { directory: string }, host: Host): Promise<Result> {

@@ -11,6 +11,8 @@ export interface Host {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly now: () => number;
   readonly signal: AbortSignal;
+  /** Command and arguments that start `oncall`. */
+  readonly program: readonly string[];
   onReload(listener: () => void): void;
 }
 

@@ -11,6 +11,8 @@ export interface BrokerHost {
   out(text: string): void;
   err(text: string): void;
   readonly env: Environment;
+  /** Command and arguments that start `oncall`. */
+  readonly program: readonly string[];
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** Aborted by SIGINT and SIGTERM: finish what is in flight, then return. */
@@ -49,6 +51,11 @@ export interface BrokerCommands {
   brokerBackup(options: { directory: string; file: string }, host: BrokerHost): Promise<BrokerResult>;
   brokerRestore(options: { directory: string; file: string }, host: BrokerHost): Promise<BrokerResult>;
   brokerRotateTls(options: { directory: string }, host: BrokerHost): Promise<BrokerResult>;
+  /** Prints the unit by which systemd runs it. */
+  brokerUnit(
+    options: { directory: string; user: string | undefined },
+    host: BrokerHost,
+  ): Promise<BrokerResult>;
   brokerRotateTokens(options: { directory: string }, host: BrokerHost): Promise<BrokerResult>;
   brokerTarget(
     options: { directory: string; resource: string; check: boolean },

@@ -291,6 +291,7 @@ function brokerEntries(): CommandEntry[] {
     entry('init', 'init', 'write a new broker directory and print the first invitation'),
     entry('check', 'check', 'validate configuration, catalogue and policies'),
     entry('serve', 'serve', 'run the broker'),
+    entry('unit', 'unit', 'print the unit by which systemd runs it'),
     entry('invite', 'invite', 'print an invitation for a person'),
     entry('target', 'target', 'what a resource needs from its admin, and whether it has it'),
     entry('migrate', 'migrate', 'bring the store up to date'),

@@ -48,6 +48,7 @@ export const HOST = {
   env: {},
   now: Date.now,
   signal: new AbortController().signal,
+  program: ['node', 'oncall'],
   onReload: () => undefined,
 };
 const START_MS = 30_000;

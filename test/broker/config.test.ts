@@ -120,6 +120,7 @@ describe('oncall broker check', () => {
     env: {},
     now: Date.now,
     signal: new AbortController().signal,
+    program: ['node', 'oncall'],
     onReload: () => undefined,
   };
   type Checked = { ok: boolean; findings: { severity: string; message: string; hint: string | undefined }[] };

@@ -17,6 +17,7 @@ const HOST = {
   env: {},
   now: Date.now,
   signal: new AbortController().signal,
+  program: ['node', 'oncall'],
   onReload: () => undefined,
 };
 

@@ -76,6 +76,7 @@ async function caOfGuide(): Promise<X509Certificate> {
     env: {},
     now: Date.now,
     signal: new AbortController().signal,
+    program: ['node', 'oncall'],
     onReload: () => undefined,
   };
   const { directory } = installation;

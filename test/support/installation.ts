@@ -59,6 +59,7 @@ export async function install(options: InstallationOptions = {}): Promise<Instal
     env: {},
     now,
     signal: new AbortController().signal,
+    program: ['node', 'oncall'],
     onReload: () => undefined,
   };
   return {

@@ -1,4 +1,5 @@
 /** The broker's commands: parsed here, done in src/broker/commands.ts, which is loaded only when one of them runs. */
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { AppError } from '../../protocol/errors.ts';
 import { isPartName } from '../../protocol/names.ts';
@@ -98,6 +99,15 @@ export const brokerCommands = {
     read: (typed) => ({ file: firstArgument(typed, 'file') }),
     run: (broker, options, host) => broker.brokerRestore(options, host),
   }),
+  unit: brokerCommand({
+    name: 'unit',
+    declare: (command) =>
+      command
+        .argument('[dir]', 'the broker directory (or --dir)')
+        .option('--user <name>', 'whom it runs as, who owns the directory'),
+    read: (typed) => ({ user: textOption(typed, 'user') }),
+    run: (broker, options, host) => broker.brokerUnit(options, host),
+  }),
   rotateTls: brokerCommand({
     name: 'rotate.tls',
     read: () => ({}),
@@ -111,7 +121,7 @@ export const brokerCommands = {
 } as const satisfies Record<string, AnyCommand>;
 
 /** Those whose one argument may be the directory. */
-const DIRECTORY_ARGUMENT: readonly string[] = ['init', 'check', 'serve'];
+const DIRECTORY_ARGUMENT: readonly string[] = ['init', 'check', 'serve', 'unit'];
 
 function brokerCommand<Options>({ name, declare, read, run, serves = false }: Parts<Options>): AnyCommand {
   return defineCommand({
@@ -163,11 +173,13 @@ async function serving<T>(context: Context, work: (host: BrokerHost) => Promise<
   }
 }
 
-function createHost({ io, env, now }: Context, signal: AbortSignal): BrokerHost {
+function createHost({ io, env, now, agentProgram }: Context, signal: AbortSignal): BrokerHost {
+  const [node = 'node', agent = ''] = agentProgram;
   return {
     out: (text) => io.stdout.write(text),
     err: (text) => io.stderr.write(text),
     env,
+    program: [node, resolve(agent, '../../bin/oncall')],
     now,
     signal,
     onReload: () => {},
