@@ -6,6 +6,7 @@ import { parsePublicKey } from '../protocol/keys.ts';
 import type { ErrorReply, Identity, SignedTime } from '../protocol/messages.ts';
 import { parseStrictJson } from '../protocol/strict-json.ts';
 import { parseInstant, timeStatement } from '../protocol/time.ts';
+import { versionHint } from './other-version.ts';
 import type { TransportReply } from './transport.ts';
 
 /** Whether the broker's identity key signed this time for this nonce, which is ours and never what the answer says it is for. */
@@ -29,12 +30,18 @@ export function isSignedIdentity(identity: Identity): boolean {
   );
 }
 
+/** What a broker says to a request, or at a place, that it does not know yet or any more. */
+const MAY_BE_VERSIONS: ReadonlySet<string> = new Set(['not_found', 'invalid_request']);
+
 /** The body of a reply of 200, else throws what the broker reported. */
 export function readReply(reply: TransportReply): unknown {
   if (reply.status >= 200 && reply.status < 300) return parseBody(reply);
   const { error, correlationId } = readError(reply) ?? notABroker(reply);
-  throw new AppError(isErrorCode(error.code) ? error.code : 'internal', error.message, {
-    hint: error.hint,
+  const code = isErrorCode(error.code) ? error.code : 'internal';
+  // A code that we don't know is one of a newer broker.
+  const mayBeVersions = MAY_BE_VERSIONS.has(error.code) || code !== error.code;
+  throw new AppError(code, error.message, {
+    hint: error.hint ?? (mayBeVersions ? versionHint(reply.version) : undefined),
     details: error.details,
     correlationId,
   });

@@ -13,6 +13,7 @@ import type { ClientConfig } from './config.ts';
 import type { DeviceSigner } from './device-key.ts';
 import { type Endpoints, openEndpoints } from './endpoints.ts';
 import { createIdempotencyKey } from './idempotency.ts';
+import { versionHint } from './other-version.ts';
 import type { ClientPaths, Environment } from './paths.ts';
 import { describeSkew, SKEW_MS } from './skew.ts';
 import {
@@ -113,7 +114,7 @@ export function createBroker(input: BrokerInput): BrokerClient {
       if (readError(answer)?.error.code === 'log_behind' && since.note !== undefined)
         await showSeen(since.note);
       const reply = readReply(answer);
-      return (recordsNothing ? reply : await believe(reply, since, memory)) as T;
+      return (recordsNothing ? reply : await believe(reply, since, memory, answer.version)) as T;
     },
     async stream(path, options = {}) {
       const headers = { accept: 'text/event-stream' };
@@ -139,9 +140,16 @@ export function createBroker(input: BrokerInput): BrokerClient {
   }
 }
 
-async function believe(reply: unknown, since: Seen, memory: AuditMemory): Promise<unknown> {
+async function believe(
+  reply: unknown,
+  since: Seen,
+  memory: AuditMemory,
+  version: string | undefined,
+): Promise<unknown> {
   if (!isRecord(reply) || !('result' in reply) || !isAuditProof(reply.audit)) {
-    throw new AppError('audit_invalid', 'the broker sent no proof that this is in its audit log');
+    throw new AppError('audit_invalid', 'the broker sent no proof that this is in its audit log', {
+      hint: versionHint(version),
+    });
   }
   await memory.remember(reply.audit, since);
   return reply.result;

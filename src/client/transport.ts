@@ -13,6 +13,7 @@ import type { Socket } from 'node:net';
 import { addAbortSignal, type Duplex } from 'node:stream';
 import { AppError, isAppError } from '../protocol/errors.ts';
 import { isLoopback } from '../protocol/loopback.ts';
+import { VERSION_HEADER } from '../protocol/version.ts';
 import type { ClientConfig } from './config.ts';
 import { CONNECT_TIMEOUT_MS, explainUnreachable, openSocket, openTls, unreachable } from './connect.ts';
 import type { Endpoints } from './endpoints.ts';
@@ -42,6 +43,8 @@ export interface TransportRequest {
 export interface TransportReply {
   readonly status: number;
   readonly body: Buffer;
+  /** What whoever answered says that it runs: proven by nothing, for words to people alone. */
+  readonly version: string | undefined;
   /** What comes after the beginning of a stream, whose `body` is empty. Whoever stops reading closes the connection. */
   readonly chunks?: AsyncIterable<Uint8Array>;
   /** Which broker answered, where there are several. */
@@ -249,9 +252,10 @@ function exchange(
     if (onSent !== undefined) request.on('finish', onSent);
     request.on('error', (error) => finish(() => reject(error)));
     request.on('response', (response) => {
+      const version = response.headers[VERSION_HEADER]?.toString();
       if (streams && response.statusCode === 200) {
         return finish(() =>
-          resolve({ status: 200, body: Buffer.alloc(0), chunks: untilEnd(response, signal) }),
+          resolve({ status: 200, body: Buffer.alloc(0), version, chunks: untilEnd(response, signal) }),
         );
       }
       const chunks: Buffer[] = [];
@@ -264,7 +268,7 @@ function exchange(
       });
       response.on('error', (error) => finish(() => reject(error)));
       response.on('end', () => {
-        finish(() => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks) }));
+        finish(() => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks), version }));
       });
     });
     request.end(body);

@@ -97,6 +97,8 @@ export class TestBroker {
   /** How many connections are cut after the request was read, and done. */
   cuts = 0;
   url = '';
+  /** What it says that it runs; nothing where undefined, as older ones do. */
+  version: string | undefined;
   readonly #replies = new Map<string, string>();
   readonly #nonces = new Set<string>();
 
@@ -148,6 +150,7 @@ export class TestBroker {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const [status, text, streaming] = await this.#answer(request, Buffer.concat(chunks));
+    if (this.version !== undefined) response.setHeader('oncall-version', this.version);
     if (streaming !== undefined) {
       response.writeHead(status, { 'content-type': 'text/event-stream' }).flushHeaders();
       return streaming.begin(response);
@@ -167,7 +170,7 @@ export class TestBroker {
       const time = this.time(String(headers['oncall-nonce'] ?? ''));
       const says = { identityKey, origin, logKey, publicUrl: this.url };
       const signature = sign(null, identityStatement(says), this.identity).toString('base64url');
-      return [200, JSON.stringify({ ...says, version: 'test', time, signature })];
+      return [200, JSON.stringify({ ...says, version: this.version ?? 'test', time, signature })];
     }
     let nonce = '';
     try {

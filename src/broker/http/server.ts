@@ -7,6 +7,7 @@ import { identityStatement } from '../../protocol/identity.ts';
 import { createId } from '../../protocol/ids.ts';
 import * as m from '../../protocol/messages.ts';
 import { parseStrictJson } from '../../protocol/strict-json.ts';
+import { VERSION_HEADER } from '../../protocol/version.ts';
 import type { Store } from '../../store/store.ts';
 import { AuthenticationError, authenticateEnrollment } from '../authenticate.ts';
 import type { BrokerConfig } from '../config.ts';
@@ -65,6 +66,11 @@ export function createServer(deps: ServerDeps, modules: Modules): FastifyInstanc
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     request.rawBody = body as Buffer;
     done(null, undefined);
+  });
+
+  // Before anything refuses: a client that is refused for its age is to be told so.
+  app.addHook('onRequest', async (_request, reply) => {
+    reply.header(VERSION_HEADER, deps.version);
   });
 
   const addresses = createRateLimit(config.limits.requestsPerSecond);
