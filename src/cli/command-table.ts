@@ -187,6 +187,11 @@ export const sections: readonly CommandSection[] = [
         load: async () => (await import('./commands/whoami.ts')).whoamiCommand,
       },
       {
+        name: 'doctor',
+        summary: 'what is wrong on this machine, and what to type about it',
+        load: async () => (await import('./commands/doctor.ts')).doctorCommand,
+      },
+      {
         name: 'devices',
         summary: 'list, revoke and add your devices',
         children: [

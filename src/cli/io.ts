@@ -38,6 +38,9 @@ export interface Io {
   readonly stdin: { readonly isTerminal: boolean; readonly stream: NodeJS.ReadableStream | undefined };
 }
 
+/** What runs us: `20.20.2`. */
+export const nodeVersion = process.versions.node;
+
 /** The process's own streams, each opened when it is first used: of stdin that keeps a pipe's writer waiting. */
 export function processIo(): Io {
   const { env } = process;

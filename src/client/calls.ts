@@ -39,7 +39,7 @@ const TARGET_TIMEOUT_MS = 60_000;
 const PAGE = 200;
 const BARE: PostOptions = { recordsNothing: true };
 
-export const getMe = (broker: BrokerClient) => broker.get<Me>('/v1/me');
+export const getMe = (broker: BrokerClient, options?: CallOptions) => broker.get<Me>('/v1/me', options);
 export const getStatus = (broker: BrokerClient) => broker.get<StatusReply>('/v1/status');
 export const listResources = (broker: BrokerClient) => broker.get<ResourceList>('/v1/resources');
 

@@ -5,7 +5,8 @@ import { readSafeFile } from './files.ts';
 import type { ClientPaths } from './paths.ts';
 import { type FileWrite, writeFiles } from './write-files.ts';
 
-export type NameList = 'resources' | 'bundles' | 'incidents' | 'requests' | 'grants';
+export const NAME_LISTS = ['resources', 'bundles', 'incidents', 'requests', 'grants'] as const;
+export type NameList = (typeof NAME_LISTS)[number];
 
 type Names = Partial<Readonly<Record<NameList, readonly string[]>>>;
 

@@ -82,10 +82,15 @@ export async function meetBroker(
   return { broker: url.href, identityKey, logKey, origin, ...trust };
 }
 
-async function fetchIdentity(
+/**
+ * Who the broker says that it is, proven by the identity key that it names: whether that is the one meant is the caller's to see.
+ * Throws AppError `tls_untrusted`, `broker_unreachable`.
+ */
+export async function fetchIdentity(
   url: URL,
   trust: Pick<ClientConfig, 'ca' | 'identityCertificate'>,
   { env, now }: Pick<ClientContext, 'env' | 'now'>,
+  { timeoutMs = IDENTITY_TIMEOUT_MS }: { timeoutMs?: number } = {},
 ): Promise<Identity> {
   const transport = createTransport(url, trust, env, now);
   const nonce = randomBytes(16).toString('base64url');
@@ -95,7 +100,7 @@ async function fetchIdentity(
       url: new URL('v1/identity', url),
       headers: { accept: 'application/json', 'oncall-nonce': nonce },
       body: undefined,
-      timeoutMs: IDENTITY_TIMEOUT_MS,
+      timeoutMs,
       signal: undefined,
       streams: false,
       onSent: undefined,

@@ -26,9 +26,9 @@ export interface AgentKey {
   readonly comment: string;
 }
 
-/** The agent's keys that can sign for us. Throws AppError `keychain_unavailable` where no agent answers. */
-export async function listAgentKeys(env: Environment): Promise<AgentKey[]> {
-  const reply = await ask(env, IDENTITIES_ANSWER, Buffer.of(REQUEST_IDENTITIES));
+/** The agent's keys that can sign for us. Throws AppError `keychain_unavailable` where no agent answers in time. */
+export async function listAgentKeys(env: Environment, limitMs = LIMIT_MS): Promise<AgentKey[]> {
+  const reply = await ask(env, IDENTITIES_ANSWER, Buffer.of(REQUEST_IDENTITIES), limitMs);
   if (reply === undefined) return [];
   return readReply(reply, (reader) => {
     const keys: AgentKey[] = [];
