@@ -27,7 +27,11 @@ export type Parsed =
 export async function parseCommandLine(argv: readonly string[]): Promise<Parsed> {
   const { path, entry, words, special } = findCommand(argv);
   if (special === 'version') return { kind: 'version' };
-  if (entry === undefined) return { kind: 'help', text: rootHelp() };
+  if (entry === undefined) {
+    if (special === 'help') return { kind: 'help', text: rootHelp() };
+    const { startCommand } = await import('./commands/start.ts');
+    return parseCommand('', '', startCommand, words);
+  }
   if (entry.load === undefined) {
     if (special === 'help') return { kind: 'help', text: groupHelp(path, entry) };
     const children = (entry.children ?? []).map(({ name }) => name);

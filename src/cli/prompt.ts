@@ -21,9 +21,14 @@ export async function confirm(io: Io, question: string): Promise<boolean> {
   return (await ask(io, { type: 'confirm', message: question, default: false })) === true;
 }
 
-/** An answer that is not empty. */
-export async function askText(io: Io, question: string): Promise<string> {
-  const validate = (text: string) => text.trim() !== '' || 'a few words are needed';
+const notEmpty = (text: string) => text.trim() !== '' || 'a few words are needed';
+
+/** An answer that `validate` has nothing to say about: one that is not empty, unless told. */
+export async function askText(
+  io: Io,
+  question: string,
+  validate: (text: string) => true | string = notEmpty,
+): Promise<string> {
   return String(await ask(io, { type: 'input', message: question, validate }));
 }
 

@@ -5,6 +5,7 @@ import type { BrokerClient } from './broker.ts';
 import { type ClientConfig, loadConfig } from './config.ts';
 import type { ClientContext } from './context.ts';
 import { type Device, openDevice } from './device-key.ts';
+import type { ClientPaths } from './paths.ts';
 
 /** An enrolled device, ready to ask its broker. */
 export interface Client {
@@ -23,8 +24,11 @@ export interface Client {
 export async function requireConfig(context: ClientContext): Promise<ClientConfig> {
   const config = await loadConfig(context.paths);
   if (config !== undefined) return config;
-  const { profile } = context.paths;
-  throw new AppError(
+  throw notEnrolled(context.paths);
+}
+
+export function notEnrolled({ profile }: ClientPaths): AppError {
+  return new AppError(
     'not_enrolled',
     profile === 'default'
       ? 'this device is not enrolled'

@@ -20,6 +20,7 @@ import { createIdempotencyKey } from './idempotency.ts';
 import { type Invitation, type KnownBroker, meetBroker, parseInvitation } from './invitation.ts';
 import { type Keystore, openKeystore } from './keystore.ts';
 import { withLock } from './lock.ts';
+import type { ClientPaths } from './paths.ts';
 import { updateStatusFile } from './status-file.ts';
 import { writeFileAtomic } from './write-files.ts';
 
@@ -56,12 +57,7 @@ export async function enroll(context: ClientContext, input: EnrollInput): Promis
   return withLock(
     paths.enrollLock,
     async () => {
-      const existing = await loadConfig(paths);
-      if (existing !== undefined) {
-        throw new AppError('conflict', `already enrolled at ${existing.broker} as ${existing.user}`, {
-          hint: 'for another installation: oncall enroll --profile <name> <invitation>',
-        });
-      }
+      await refuseSecond(paths);
       const invitation = parseInvitation(input.invitation);
       const broker = await meetBroker(invitation, input.ca, context);
       const attempt = await beginAttempt(input, invitation, context);
@@ -70,6 +66,15 @@ export async function enroll(context: ClientContext, input: EnrollInput): Promis
     },
     { timeoutMs: LOCK_TIMEOUT_MS },
   );
+}
+
+/** Throws AppError `conflict` where this machine is a device already. */
+export async function refuseSecond(paths: ClientPaths): Promise<void> {
+  const existing = await loadConfig(paths);
+  if (existing === undefined) return;
+  throw new AppError('conflict', `already enrolled at ${existing.broker} as ${existing.user}`, {
+    hint: 'for another installation: oncall enroll --profile <name> <invitation>',
+  });
 }
 
 interface Attempt {

@@ -28,7 +28,11 @@ async function tty(
   keys: readonly Keystroke[],
   options: TtyOptions = {},
 ): Promise<TtyResult> {
-  const result = await runCliTty(args.split(' '), { home: team.home[user], ...options, keys });
+  const result = await runCliTty(args.split(' ').filter(Boolean), {
+    home: team.home[user],
+    ...options,
+    keys,
+  });
   expect(result.text).not.toMatch(/^\s+at |something went wrong/m);
   expect(result.restored).toBe(true);
   return result;
@@ -238,6 +242,76 @@ describe.skipIf(!part('pty'))('a passphrase of the keystore file', () => {
     expect(await team.as('ben', 'incident show P1-typed')).toMatchObject({ code: 1 });
     // Eight commands, of which each derives a key at some cost.
   }, 60_000);
+});
+
+describe.skipIf(!part('pty'))('the first minute', () => {
+  const ASKED = 'your invitation';
+  const WHERE = 'where shall the keys';
+  let home: string;
+  let invitation: string;
+  beforeEach(async () => {
+    home = tempDir();
+    invitation = await team.broker.invite('carla');
+  });
+
+  it.each([
+    ['Enter alone', 0, [{ when: ASKED, type: ENTER }]],
+    ['Ctrl-C', 130, [{ when: ASKED, type: CTRL_C }]],
+    ['the end of input', 130, [{ when: ASKED, type: '\x04' }]],
+    [
+      'half an invitation, and Enter',
+      0,
+      [
+        { when: ASKED, type: `https://broker:7443/#half${ENTER}` },
+        { when: 'all of it', type: `${'\x7f'.repeat(25)}${ENTER}` },
+      ],
+    ],
+    [
+      'Ctrl-C at the keystore',
+      130,
+      [
+        { when: ASKED, type: () => `${invitation}${ENTER}` },
+        { when: WHERE, type: CTRL_C },
+      ],
+    ],
+  ])('%s leaves everything as it was, and the invitation good', async (_name, code, keys) => {
+    const typed = keys.map(({ when, type }) => ({ when, type: typeof type === 'string' ? type : type() }));
+    const left = await tty('carla', '', typed, { home });
+    expect({ code: left.code, restored: left.restored }).toEqual({ code, restored: true });
+    expect(left.text).toContain('This machine is not enrolled yet');
+    expectNotEnrolled(home);
+    expect(await runCli(['enroll', invitation, '--keystore', 'file'], { home })).toMatchObject({ code: 0 });
+  });
+
+  it('takes the whole line that came with an invitation, and enrols; from then on shows the help', async () => {
+    const { code, text } = await tty(
+      'carla',
+      '',
+      [
+        { when: ASKED, type: `oncall enroll "${invitation}"${ENTER}` },
+        { when: WHERE, type: `${DOWN}${ENTER}` },
+      ],
+      { home },
+    );
+    expect({ code, enrolled: text.includes('enrolled') }).toEqual({ code: 0, enrolled: true });
+    expect(await runCli(['whoami'], { home })).toMatchObject({ code: 0 });
+    expect(await runCli([], { home })).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  it('of oncall enroll asks for nothing that was said', async () => {
+    const { code } = await tty(
+      'carla',
+      'enroll --keystore file',
+      [{ when: ASKED, type: `${invitation}${ENTER}` }],
+      {
+        home,
+      },
+    );
+    expect(code).toBe(0);
+    // Whoever is enrolled is asked nothing at all.
+    const again = await tty('carla', 'enroll', [], { home });
+    expect({ code: again.code, asked: again.text.includes(ASKED) }).toEqual({ code: 1, asked: false });
+  });
 });
 
 describe.skipIf(!part('pty') || !part('sshd'))('which key of the ssh-agent', () => {

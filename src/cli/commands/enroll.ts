@@ -1,13 +1,14 @@
 import { hostname } from 'node:os';
-import { type EnrollInput, type EnrollResult, enroll } from '../../client/enroll.ts';
+import { type EnrollInput, type EnrollResult, enroll, refuseSecond } from '../../client/enroll.ts';
+import { parseInvitation } from '../../client/invitation.ts';
 import { readHostFacts, recommendKeystore } from '../../client/keystore.ts';
-import { AppError } from '../../protocol/errors.ts';
+import { AppError, isAppError } from '../../protocol/errors.ts';
 import type { KeystoreKind } from '../../protocol/messages.ts';
-import { defineCommand, firstArgument, flagOption, textOption } from '../command.ts';
+import { defineCommand, flagOption, textOption } from '../command.ts';
 import type { Context } from '../context.ts';
-import { note, writeHint, writeResult } from '../io.ts';
+import { type Io, note, writeHint, writeResult } from '../io.ts';
 import { newPassphrase } from '../new-passphrase.ts';
-import { canAsk, chooseOne } from '../prompt.ts';
+import { askText, canAsk, chooseOne } from '../prompt.ts';
 import { propertyLines } from '../table.ts';
 import { withSpinner } from '../waiting.ts';
 
@@ -17,7 +18,8 @@ const CACHES = ['keychain', 'file'] as const;
 const LONGEST_NAME = 64;
 
 export interface EnrollOptions {
-  readonly invitation: string;
+  /** Undefined: asked for. */
+  readonly invitation: string | undefined;
   readonly name: string | undefined;
   /** Undefined: the keychain, where there is one. */
   readonly keystore: KeystoreKind | undefined;
@@ -28,10 +30,20 @@ export interface EnrollOptions {
   readonly ca: string;
 }
 
+/** Of `oncall enroll <invitation>`. */
+export const ENROLL_DEFAULTS: Omit<EnrollOptions, 'invitation'> = {
+  name: undefined,
+  keystore: undefined,
+  agentKey: undefined,
+  cache: undefined,
+  passphrase: false,
+  ca: 'pinned',
+};
+
 export const enrollCommand = defineCommand<EnrollOptions>({
   declare: (command) =>
     void command
-      .argument('<url>', 'your invitation: https://broker:7443/#CODE, in quotes')
+      .argument('[url]', 'your invitation: https://broker:7443/#CODE, in quotes')
       .option('--name <name>', 'a name for this device (its host name)')
       .option('--keystore <kind>', `where its keys rest: ${KEYSTORES.join(', ')} (keychain)`)
       .option('--agent-key <text>', 'with ssh-agent: which key, by part of its line or comment')
@@ -39,31 +51,66 @@ export const enrollCommand = defineCommand<EnrollOptions>({
       .option('--passphrase', 'with file: protect the keys with one (asked for, or ONCALL_PASSPHRASE_FILE)')
       .option('--ca <ca>', 'pinned, system or a PEM file (pinned)'),
   read: (typed) => ({
-    invitation: firstArgument(typed, 'url'),
+    invitation: typed.args[0],
     name: textOption(typed, 'name'),
     keystore: oneOf(textOption(typed, 'keystore'), KEYSTORES, '--keystore'),
     agentKey: textOption(typed, 'agentKey'),
     cache: oneOf(textOption(typed, 'cache'), CACHES, '--cache'),
     passphrase: flagOption(typed, 'passphrase'),
-    ca: textOption(typed, 'ca') ?? 'pinned',
+    ca: textOption(typed, 'ca') ?? ENROLL_DEFAULTS.ca,
   }),
   run: runEnroll,
 });
 
+/** Asks for nothing that is said, or can be found out: on a usual laptop, nothing but the invitation. */
 export async function runEnroll(context: Context, options: EnrollOptions): Promise<void> {
   const clientContext = await context.clientContext();
-  const keystore = options.keystore ?? (await defaultKeystore(context));
+  // Before anybody is asked anything.
+  await refuseSecond(clientContext.paths);
+  const invitation = options.invitation ?? (await askInvitation(context.io, 'your invitation'));
+  if (invitation === undefined) {
+    throw new AppError('usage', 'the invitation is missing', {
+      hint: 'oncall enroll "https://broker:7443/#CODE"',
+    });
+  }
+  parseInvitation(invitation);
+  const { keystore, passphrase } = await chooseKeystore(context, options);
   const input: EnrollInput = {
-    invitation: options.invitation,
+    invitation,
     deviceName: (options.name ?? hostname()).slice(0, LONGEST_NAME),
     keystore,
     ca: await absoluteCa(options.ca),
     ...(keystore === 'ssh-agent' && { sshAgentKey: await chooseAgentKey(context, options.agentKey) }),
     ...(keystore === 'ssh-agent' && options.cache !== undefined && { secondKeystore: options.cache }),
-    ...(options.passphrase && { newPassphrase: await newPassphrase(context) }),
+    ...(passphrase && { newPassphrase: await newPassphrase(context) }),
   };
   const result = await withSpinner(context.io, 'enrolling this device', enroll(clientContext, input));
   await writeEnrolled(context, result);
+}
+
+/** An invitation that is whole. Undefined where nobody can be asked, and with `orNone` for Enter alone. */
+export async function askInvitation(
+  io: Io,
+  question: string,
+  { orNone = false }: { orNone?: boolean } = {},
+): Promise<string | undefined> {
+  if (!canAsk(io)) return undefined;
+  const answer = await askText(io, question, (text) => {
+    if (orNone && text.trim() === '') return true;
+    try {
+      parseInvitation(invitationIn(text));
+      return true;
+    } catch (error) {
+      if (isAppError(error)) return 'not an invitation: https://broker:7443/#CODE, all of it';
+      throw error;
+    }
+  });
+  return answer.trim() === '' ? undefined : invitationIn(answer);
+}
+
+/** People paste the whole line that they were sent. */
+function invitationIn(text: string): string {
+  return /https?:\/\/[^\s"'<>]+/.exec(text)?.[0] ?? text;
 }
 
 async function writeEnrolled(
@@ -92,13 +139,34 @@ async function writeEnrolled(
   if (context.format === 'table') await writeHint(context.io, 'oncall resources lists what you can ask for');
 }
 
-/** The keychain, unless this host has none: keys on disk are never chosen for anybody. */
-async function defaultKeystore({ env }: Context): Promise<KeystoreKind> {
+interface ChosenKeystore {
+  readonly keystore: KeystoreKind;
+  readonly passphrase: boolean;
+}
+
+/** The keychain, unless this host has none: keys on disk are chosen by whoever they are of. */
+async function chooseKeystore({ env, io }: Context, options: EnrollOptions): Promise<ChosenKeystore> {
+  const { passphrase } = options;
+  if (options.keystore !== undefined) return { keystore: options.keystore, passphrase };
   const { keystore, why } = recommendKeystore(env, await readHostFacts());
-  if (keystore === 'keychain') return keystore;
-  throw new AppError('keychain_unavailable', why, {
-    hint: 'add --keystore file to keep the keys in files of yours, or --keystore ssh-agent',
-  });
+  if (keystore === 'keychain') return { keystore, passphrase };
+  // A passphrase, and a key of the agent, say where as well as the option does.
+  if (passphrase) return { keystore: 'file', passphrase };
+  if (options.agentKey !== undefined) return { keystore: 'ssh-agent', passphrase };
+  if (!canAsk(io)) {
+    throw new AppError('keychain_unavailable', why, {
+      hint: 'add --keystore file to keep the keys in files of yours, or --keystore ssh-agent',
+    });
+  }
+  await note(io, why);
+  const choice = await chooseOne(io, 'where shall the keys of this device rest?', [
+    { label: 'in files of yours, behind a passphrase', value: 'passphrase' },
+    { label: 'in files of yours, as safe as the account is', value: 'file' },
+    ...(env.SSH_AUTH_SOCK ? [{ label: 'in your ssh-agent', value: 'ssh-agent' }] : []),
+  ]);
+  return choice === 'ssh-agent'
+    ? { keystore: 'ssh-agent', passphrase: false }
+    : { keystore: 'file', passphrase: choice === 'passphrase' };
 }
 
 async function chooseAgentKey({ env, io }: Context, wanted: string | undefined): Promise<string> {
