@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { type CommonOptions, formatOf } from './cli/common-options.ts';
-import { type OutputFormat, processIo } from './cli/io.ts';
+import { type OutputFormat, processIo, writeText } from './cli/io.ts';
 import { version } from './protocol/version.ts';
 
 const io = processIo();
@@ -15,7 +15,7 @@ async function main(argv: readonly string[]): Promise<void> {
   const { parseCommandLine } = await import('./cli/program.ts');
   const parsed = await parseCommandLine(argv);
   if (parsed.kind === 'version') return io.stdout.write(`${version}\n`);
-  if (parsed.kind === 'help') return io.stdout.write(parsed.text);
+  if (parsed.kind === 'help') return writeText(io.stdout, parsed.text);
   await runInterruptibly(parsed.common, (context) => parsed.run(context));
 }
 

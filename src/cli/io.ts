@@ -10,10 +10,12 @@
  *     say and never says anything alone.
  *  5. Nothing is asked where stdin or stderr is not a terminal; prompts and spinners are drawn on stderr.
  *  6. Nothing is cut to the terminal's width: at 02:14 a missing end of a name costs more than a wrapped line.
- *  7. A reader who goes away (`| head`) ends us quietly; a disk that is full does not.
+ *  7. Where the locale is not UTF-8 nothing but ASCII is written: our own marks as what is like them, all else by its number.
+ *  8. A reader who goes away (`| head`) ends us quietly; a disk that is full does not.
  */
 import { fstatSync, writeSync } from 'node:fs';
 import { escapeForTerminal } from '../protocol/names.ts';
+import { escapeNonAscii, inAscii, isUtf8, toAscii } from './ascii.ts';
 
 export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
 export type Piece = string | { readonly text: string; readonly style: Style };
@@ -28,6 +30,8 @@ export interface Screen {
   readonly columns: number;
   /** As chalk counts: 0 none, 1 sixteen colours, 2 256 colours, 3 all. */
   readonly colorLevel: 0 | 1 | 2 | 3;
+  /** The locale has no more: {@link writeLines}, {@link writeText} and {@link writeJson} keep to it, and so does the stream. */
+  readonly isAscii?: boolean;
   /** The stream itself, where prompts, spinners and children need one. */
   readonly stream: NodeJS.WritableStream | undefined;
 }
@@ -88,12 +92,14 @@ function screenOf(
 ): Screen {
   if (isPlain(fd)) return plainScreen(fd, open, env, onFailure);
   const stream = open().on('error', onFailure);
+  const isAscii = !isUtf8(env, process.platform);
   return {
     write: (text) => void stream.write(text),
     isTerminal: stream.isTTY === true,
     columns: stream.columns ?? 80,
     colorLevel: colorLevel(env, stream.isTTY === true),
-    stream,
+    isAscii,
+    stream: isAscii ? inAscii(stream) : stream,
   };
 }
 
@@ -126,6 +132,7 @@ function plainScreen(
     isTerminal: false,
     columns: 80,
     colorLevel: colorLevel(env, false),
+    isAscii: !isUtf8(env, process.platform),
     get stream() {
       return openStream();
     },
@@ -157,12 +164,22 @@ export function colorLevel(env: Environment, isTerminal: boolean): Screen['color
 export async function writeLines(screen: Screen, lines: readonly Line[]): Promise<void> {
   if (lines.length === 0) return;
   const paint = screen.colorLevel > 0 ? (await import('./paint.ts')).paint : undefined;
+  const shown = (text: string) => readable(screen, escapeForTerminal(text));
   const render = (piece: Piece): string => {
-    if (typeof piece === 'string') return escapeForTerminal(piece);
-    const text = escapeForTerminal(piece.text);
+    if (typeof piece === 'string') return shown(piece);
+    const text = shown(piece.text);
     return paint ? paint(screen.colorLevel, piece.style, text) : text;
   };
   screen.write(`${lines.map((line) => piecesOf(line).map(render).join('')).join('\n')}\n`);
+}
+
+/** Pages of our own, whose lines are as they are to be. */
+export function writeText(screen: Screen, text: string): void {
+  screen.write(readable(screen, text));
+}
+
+function readable({ isAscii }: Screen, text: string): string {
+  return isAscii ? toAscii(text) : text;
 }
 
 /** A note on the way: `oncall: …` on stderr. */
@@ -210,5 +227,6 @@ export async function writeResult(io: Io, format: OutputFormat, result: Result):
 /** JSON in which no character can steer a terminal: what must be escaped occurs in strings only, where `\uXXXX` is the same text. */
 export function writeJson(screen: Screen, format: OutputFormat, value: object): void {
   const text = format === 'ndjson' ? JSON.stringify(value) : JSON.stringify(value, null, 2);
-  screen.write(`${text.split('\n').map(escapeForTerminal).join('\n')}\n`);
+  const safe = text.split('\n').map(escapeForTerminal).join('\n');
+  screen.write(`${screen.isAscii ? escapeNonAscii(safe) : safe}\n`);
 }

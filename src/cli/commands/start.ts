@@ -4,7 +4,7 @@ import { notEnrolled } from '../../client/client.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
 import { rootHelp } from '../help.ts';
-import { type Line, writeLines } from '../io.ts';
+import { type Line, writeLines, writeText } from '../io.ts';
 import { canAsk } from '../prompt.ts';
 import { askInvitation, ENROLL_DEFAULTS, runEnroll } from './enroll.ts';
 
@@ -18,7 +18,7 @@ export const startCommand = defineCommand<null>({
 async function runStart(context: Context): Promise<void> {
   const { io, format } = context;
   const { paths } = await context.clientContext();
-  if (existsSync(paths.configFile)) return io.stdout.write(rootHelp());
+  if (existsSync(paths.configFile)) return writeText(io.stdout, rootHelp());
   if (format === 'table') await writeLines(io.stdout, FIRST_MINUTE);
   if (format !== 'table' || !canAsk(io)) throw notEnrolled(paths);
   const invitation = await askInvitation(io, 'your invitation (Enter alone leaves it for now)', {

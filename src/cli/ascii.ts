@@ -1,0 +1,72 @@
+/**
+ * Writing where the locale knows no more than ASCII: LANG=C, a serial console, cron. What we draw (bars, dots, arrows) has marks of the
+ * same width there, so that what was aligned stays so; only the ellipsis becomes three. All else is written by its number: to a terminal
+ * that does not read UTF-8 the bytes of a name are other characters, and some of them steer it (ECMA-48, C1).
+ */
+import type { Environment } from './io.ts';
+
+/** Those of tables and bars, of our own words, and of the prompts and spinners that we use (@inquirer/figures, cli-spinners). */
+const MARKS: Readonly<Record<string, string>> = {
+  '…': '...',
+  '─━═╌┄┈╴╶': '-',
+  '│┃║┆┊╵╷': '|',
+  '┌┐└┘├┤┬┴┼╭╮╯╰╔╗╚╝╠╣╦╩╬': '+',
+  '█▓▉▊▋■◼▮': '#',
+  '▒▌▍▎▏▐▄▀': '=',
+  '░▯□◻': '.',
+  '•·․∙◦': '-',
+  '●◉◆⬤◍': '*',
+  '○◯◇◌': 'o',
+  '✔✓√☑': 'v',
+  '✖✗✘×☒': 'x',
+  '❯›▶▸►→': '>',
+  '❮‹◀◂←': '<',
+  '↑▲▴': '^',
+  '↓▼▾': 'v',
+  '–—': '-',
+  '⚠': '!',
+  '⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏': '-\\|/-\\|/-\\',
+};
+
+const REPLACEMENTS = new Map(
+  Object.entries(MARKS).flatMap(([marks, ascii]) =>
+    [...marks].map((mark, index) => [mark, ascii.length === marks.length ? (ascii[index] ?? '') : ascii]),
+  ),
+);
+const ANY = new RegExp(`[${[...REPLACEMENTS.keys()].join('')}]`, 'gu');
+
+/** Whether the locale's characters are UTF-8: locale(7), the first of these that says something. Windows and macOS do not say. */
+export function isUtf8(env: Environment, platform: string): boolean {
+  const locale = env.LC_ALL || env.LC_CTYPE || env.LANG;
+  if (!locale && platform !== 'linux') return true;
+  return /utf-?8/i.test(locale ?? '');
+}
+
+export function toAscii(text: string): string {
+  return escapeNonAscii(text.replace(ANY, (mark) => REPLACEMENTS.get(mark) ?? mark));
+}
+
+/** `\u00e9`, which in JSON is the same text. */
+export function escapeNonAscii(text: string): string {
+  return text.replace(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+/** The same stream, on which nothing but ASCII comes out, whoever writes to it. */
+export function inAscii<S extends NodeJS.WritableStream>(stream: S): S {
+  const write = (chunk: string | Uint8Array, ...rest: unknown[]) => {
+    const text = typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString('utf8');
+    return (stream.write as (text: string, ...rest: unknown[]) => boolean).call(
+      stream,
+      toAscii(text),
+      ...rest,
+    );
+  };
+  return new Proxy(stream, {
+    get: (target, name) => {
+      if (name === 'write') return write;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+    set: (target, name, value) => Reflect.set(target, name, value, target),
+  });
+}
