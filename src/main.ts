@@ -25,6 +25,7 @@ async function runInterruptibly(common: CommonOptions, run: Run): Promise<void> 
   const { createContext } = await import('./cli/create-context.ts');
   const { Signals } = await import('./cli/signals.ts');
   const signals = new Signals(process);
+  io.interrupted = signals.aborted;
   const context = createContext({
     io,
     env: process.env,

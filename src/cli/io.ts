@@ -40,6 +40,8 @@ export interface Io {
   readonly stdout: Screen;
   readonly stderr: Screen;
   readonly stdin: { readonly isTerminal: boolean; readonly stream: NodeJS.ReadableStream | undefined };
+  /** When it fires, a question is taken off the screen, which is left as it was found. */
+  interrupted?: AbortSignal;
 }
 
 /** What runs us: `20.20.2`. */

@@ -5,6 +5,7 @@
 import { AppError } from '../protocol/errors.ts';
 import { escapeForTerminal } from '../protocol/names.ts';
 import type { Io } from './io.ts';
+import { withHint } from './signals.ts';
 
 export interface Choice {
   /** Shown; may come from outside. */
@@ -63,6 +64,7 @@ async function ask(io: Io, question: Question): Promise<unknown> {
   const prompt = inquirer.createPromptModule({
     ...(io.stdin.stream === undefined ? {} : { input: io.stdin.stream }),
     ...(io.stderr.stream === undefined ? {} : { output: io.stderr.stream }),
+    ...(io.interrupted === undefined ? {} : { signal: io.interrupted }),
   });
   const message = escapeForTerminal(question.message);
   try {
@@ -72,7 +74,9 @@ async function ask(io: Io, question: Question): Promise<unknown> {
     return answers.answer;
   } catch (error) {
     if (error instanceof Error && /^(ExitPromptError|AbortPromptError)$/.test(error.name)) {
-      throw new AppError('interrupted', 'interrupted', { hint: 'nothing was changed', cause: error });
+      const hint = 'nothing was changed';
+      if (io.interrupted?.aborted) throw withHint(io.interrupted.reason, hint);
+      throw new AppError('interrupted', 'interrupted', { hint, cause: error });
     }
     throw error;
   }

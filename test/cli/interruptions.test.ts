@@ -16,8 +16,8 @@ import { tempDir } from '../support/temp.ts';
 import { startTeam, type Team } from './team.ts';
 
 const CTRL_C = '\x03';
-const STATUS = { SIGINT: 130, SIGTERM: 143 } as const;
-const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+const STATUS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 let team: Team;
 let home: string;
@@ -76,7 +76,7 @@ describe.each(SIGNALS)('%s', (signal) => {
   });
 
   it('reaches the child of run, whose own code is ours, and the grant stands', async () => {
-    const script = `trap 'echo got it; exit 9' TERM INT; echo ready; while :; do sleep 0.05; done`;
+    const script = `trap 'echo got it; exit 9' TERM INT HUP; echo ready; while :; do sleep 0.05; done`;
     const child = startCli(['run', 'db-host', '-i', 'P1-1', '--', 'sh', '-c', script], { home });
     await child.waitForOutput('ready');
     child.kill(signal);
@@ -114,13 +114,40 @@ describe.each(SIGNALS)('%s', (signal) => {
   });
 });
 
-it('SIGHUP, of a terminal that was closed, reaches the child of run', async () => {
-  const script = `trap 'echo got it; exit 9' HUP; echo ready; while :; do sleep 0.05; done`;
-  const child = startCli(['run', 'db-host', '-i', 'P1-1', '--', 'sh', '-c', script], { home });
-  await child.waitForOutput('ready');
-  child.kill('SIGHUP');
-  expect(await child.ended).toMatchObject({ code: 9 });
-  expect(child.stdout()).toContain('got it');
+describe.skipIf(!part('pty')).each(['SIGTERM', 'SIGHUP'] as const)('%s on a terminal', (signal) => {
+  const PASTE = 'your invitation';
+  it.each([
+    ['an invitation', [], [{ when: PASTE, signal }]],
+    ['a choice', ['request', '-i', 'P1-1'], [{ when: 'which access do you need', signal }]],
+    ['a reason', ['deny', 'req_01abc'], [{ when: 'why not?', signal }]],
+    ['a passphrase', ['enroll', '--keystore', 'file', '--passphrase'], [{ when: 'new passphrase', signal }]],
+    ['a question of yes or no', ['revoke', '--user', 'ben', '-r', 'drill'], [{ when: 'now?', signal }]],
+  ])('at %s ends the command, and leaves the terminal as it was', async (name, words, keys) => {
+    if (name === 'a question of yes or no') {
+      expect(await team.as('ana', 'request db-host -i P1-1')).toMatchObject({ code: 0 });
+      words = ['revoke', (await status()).grants[0]?.id ?? '', '-r', 'drill'];
+    }
+    const isNew = name === 'an invitation' || name === 'a passphrase';
+    if (name === 'a passphrase') words = [...words, await team.broker.invite('ben')];
+    const who = name === 'a question of yes or no' ? team.home.dora : home;
+    const left = await runCliTty(words, { home: isNew ? tempDir() : who, keys });
+    expect({ code: left.code, restored: left.restored }).toEqual({ code: STATUS[signal], restored: true });
+    expect(left.text).not.toMatch(/^\s+at |something went wrong/m);
+    if (name === 'a question of yes or no') expect((await status()).grants).toHaveLength(1);
+  });
+
+  it('ends a wait that is shown by a spinner', async () => {
+    const keys = [{ when: 'waiting on', signal }];
+    const { code, text, restored } = await runCliTty(`request ${ASK} --wait`.split(' '), { home, keys });
+    expect({ code, restored }).toEqual({ code: STATUS[signal], restored: true });
+    await expectWaiting(/req_\w+/.exec(text)?.[0]);
+  });
+
+  it('ends status --watch', async () => {
+    const keys = [{ when: /\S/, signal }];
+    const watch = await runCliTty(['status', '--watch'], { home, keys });
+    expect(watch).toMatchObject({ code: STATUS[signal], restored: true });
+  });
 });
 
 describe.skipIf(!part('pty'))('Ctrl-C on a terminal', () => {

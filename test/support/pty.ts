@@ -1,17 +1,24 @@
 // `oncall` under a real pseudo-terminal, made by `script` of bsdutils, which every Debian has.
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inject } from 'vitest';
 import { requirePart } from './parts.ts';
 import { type CliOptions, cleanEnvironment, type Ended, ONCALL, startProcess } from './process.ts';
+import { descendantsOf } from './process-tree.ts';
 import { tempDir } from './temp.ts';
 
-/** When the screen shows `when` (after what the step before it waited for), these bytes are typed. */
-export interface Keystroke {
-  when: string | RegExp;
-  /** What to type: '\r' is Enter, '\x03' Ctrl-C, '\x1b[A' the arrow up. */
-  type: string;
-}
+/** When the screen shows `when` (after what the step before it waited for), these bytes are typed, or this signal is sent. */
+export type Keystroke =
+  | {
+      when: string | RegExp;
+      /** What to type: '\r' is Enter, '\x03' Ctrl-C, '\x1b[A' the arrow up. */
+      type: string;
+    }
+  | {
+      when: string | RegExp;
+      /** To `oncall` alone, not to what it has started. */
+      signal: NodeJS.Signals;
+    };
 
 export interface TtyOptions extends Omit<CliOptions, 'input'> {
   keys?: readonly Keystroke[];
@@ -58,9 +65,10 @@ export async function runTty(command: readonly string[], options: TtyOptions = {
   let ended: Ended;
   try {
     let from = 0;
-    for (const { when, type } of keys) {
-      from = await child.waitForOutput(when, { from, timeoutMs });
-      child.write(type);
+    for (const step of keys) {
+      from = await child.waitForOutput(step.when, { from, timeoutMs });
+      if ('type' in step) child.write(step.type);
+      else process.kill(oncallBelow(child.pid), step.signal);
     }
     ended = await child.ended;
   } finally {
@@ -70,6 +78,15 @@ export async function runTty(command: readonly string[], options: TtyOptions = {
   const raw = child.output();
   const restored = existsSync(kept) && raw.lastIndexOf('\x1b[?25h') >= raw.lastIndexOf('\x1b[?25l');
   return { code: ended.code, raw, text: stripTerminal(raw), restored };
+}
+
+/** The process that runs `oncall` below the terminal's own. */
+function oncallBelow(pid: number): number {
+  const found = descendantsOf(pid).find(
+    (member) => readFileSync(`/proc/${member}/cmdline`, 'utf8').split('\0')[1] === ONCALL,
+  );
+  if (found === undefined) throw new Error('no oncall runs on this terminal');
+  return found;
 }
 
 function stripTerminal(text: string): string {
