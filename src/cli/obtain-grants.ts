@@ -1,4 +1,5 @@
 import { askRequest, getStatus, listResources } from '../client/calls.ts';
+import { requireWritable } from '../client/files.ts';
 import { AppError } from '../protocol/errors.ts';
 import type { GrantView } from '../protocol/messages.ts';
 import { formatTarget } from '../protocol/names.ts';
@@ -57,6 +58,8 @@ async function ask(
   options: ObtainOptions,
 ): Promise<GrantView[]> {
   const broker = await context.broker();
+  const { paths } = await context.clientContext();
+  requireWritable(paths.stateDir, paths.runDir);
   const targets = missing.map(({ typed }) => typed);
   const message = askFor(context, targets, options);
   const incident = message.incident ?? (await onlyFittingIncident(context, missing));

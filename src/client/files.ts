@@ -3,6 +3,7 @@
  * whoever can change it decides for us. On the way of `oncall status`, so it is small; writing is in write-files.ts.
  */
 import {
+  accessSync,
   chmodSync,
   closeSync,
   constants,
@@ -86,6 +87,21 @@ export function ensureDir(path: string): void {
 }
 
 /**
+ * For what would have to be kept in these folders, before it is asked for: access that cannot be written down here helps nobody, and
+ * stands at the broker. They are made where they are missing. Throws AppError `unsafe_file`, `disk_full`.
+ */
+export function requireWritable(...folders: readonly string[]): void {
+  for (const folder of folders) {
+    ensureDir(folder);
+    try {
+      accessSync(folder, constants.W_OK);
+    } catch (error) {
+      throw writeFailure(error, folder);
+    }
+  }
+}
+
+/**
  * Refuses a folder that is a link, is not ours, or can be entered by others: what lies in it is told apart from other people's
  * by nothing else. Throws AppError `unsafe_file`.
  */
@@ -148,7 +164,10 @@ export function writeFailure(error: unknown, path: string): unknown {
       cause: error,
     });
   }
-  if (isSystemError(error, 'EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'EISDIR')) {
+  // ENOENT: what node says of a folder that cannot be made on a read-only disk.
+  if (
+    isSystemError(error, 'EACCES', 'EPERM', 'EROFS', 'ENOENT', 'ENOTDIR', 'EEXIST', 'EISDIR', 'ENAMETOOLONG')
+  ) {
     return unsafe(path, 'cannot be written', `ls -ld ${dirname(path)}`, error);
   }
   return error;

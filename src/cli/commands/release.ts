@@ -39,12 +39,15 @@ export async function runRelease(context: Context, options: ReleaseOptions): Pro
   if (held.failure !== undefined && held.grants.length === 0) throw held.failure;
   const chosen = await choose(context, options, held.grants);
   const ended: GrantView[] = [];
+  const gone = new Set<string>();
   let failure = held.failure;
   for (const { id } of chosen) {
     try {
       if (held.failure === undefined) ended.push(await releaseGrant(await context.broker(), id));
     } catch (error) {
-      failure ??= error;
+      // Another command, or the window's end, was quicker: that is what was wanted.
+      if (isAppError(error, 'ended')) gone.add(id);
+      else failure ??= error;
     }
     await releaseLocal(await context.clientContext(), await context.config(), id);
   }
@@ -53,7 +56,9 @@ export async function runRelease(context: Context, options: ReleaseOptions): Pro
     data: { grants: ended, wipedHere: chosen.map(({ id }) => id) },
     lines: () => [
       ...ended.flatMap(endedLines),
-      ...chosen.filter(({ id }) => !isAmong(ended, id)).map(wipedLine),
+      ...chosen
+        .filter(({ id }) => !isAmong(ended, id))
+        .map((grant) => wipedLine(grant, gone.has(grant.id) ? 'had ended already' : 'wiped here only')),
     ],
   });
   if (failure !== undefined) throw afterWipe(failure);
@@ -93,8 +98,8 @@ function isAmong(grants: readonly GrantView[], id: string): boolean {
   return grants.some((grant) => grant.id === id);
 }
 
-function wipedLine({ id, target }: FoundGrant): Line {
-  return [{ text: 'wiped here only', style: 'yellow' }, ` ${formatTarget(target)}  ${id}`];
+function wipedLine({ id, target }: FoundGrant, words: string): Line {
+  return [{ text: words, style: 'yellow' }, ` ${formatTarget(target)}  ${id}`];
 }
 
 function afterWipe(failure: unknown): unknown {

@@ -1,4 +1,5 @@
 import { askRequest, dryRunRequest, getIncident } from '../../client/calls.ts';
+import { requireWritable } from '../../client/files.ts';
 import { isAppError } from '../../protocol/errors.ts';
 import type { AskRequest } from '../../protocol/messages.ts';
 import {
@@ -65,6 +66,8 @@ export async function runRequest(context: Context, options: RequestOptions): Pro
   const ask = askFor(context, targets, options);
   const broker = await context.broker();
   if (options.dryRun) return showDryRun(context, await dryRunRequest(broker, ask));
+  const { paths } = await context.clientContext();
+  requireWritable(paths.stateDir, paths.runDir);
   const send = (asked: AskRequest) => askRequest(broker, asked, { meanwhile: prepareForGrant });
   const request = await send(ask).catch(async (error: unknown) => {
     const { incident } = ask;
