@@ -53,20 +53,21 @@ export function escapeNonAscii(text: string): string {
 
 /** The same stream, on which nothing but ASCII comes out, whoever writes to it. */
 export function inAscii<S extends NodeJS.WritableStream>(stream: S): S {
-  const write = (chunk: string | Uint8Array, ...rest: unknown[]) => {
-    const text = typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString('utf8');
-    return (stream.write as (text: string, ...rest: unknown[]) => boolean).call(
-      stream,
-      toAscii(text),
-      ...rest,
-    );
-  };
+  const original = stream.write.bind(stream) as (text: string, ...rest: unknown[]) => boolean;
+  const write = (chunk: string | Uint8Array, ...rest: unknown[]) =>
+    original(toAscii(typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString('utf8')), ...rest);
+  // A spinner puts its own in the place of it for a while, which goes on to what it found there.
+  let current: unknown = write;
   return new Proxy(stream, {
     get: (target, name) => {
-      if (name === 'write') return write;
+      if (name === 'write') return current;
       const value: unknown = Reflect.get(target, name, target);
       return typeof value === 'function' ? value.bind(target) : value;
     },
-    set: (target, name, value) => Reflect.set(target, name, value, target),
+    set: (target, name, value) => {
+      if (name !== 'write') return Reflect.set(target, name, value, target);
+      current = value;
+      return true;
+    },
   });
 }
