@@ -10,6 +10,7 @@ import type { Identity } from '../protocol/messages.ts';
 import { isSignedIdentity, isSignedTime, readReply } from './answer.ts';
 import type { ClientConfig } from './config.ts';
 import type { ClientContext } from './context.ts';
+import type { Endpoints } from './endpoints.ts';
 import { fingerprintOf, inspectIdentity } from './tls.ts';
 import { createTransport } from './transport.ts';
 
@@ -83,16 +84,16 @@ export async function meetBroker(
 }
 
 /**
- * Who the broker says that it is, proven by the identity key that it names: whether that is the one meant is the caller's to see.
+ * Who the broker says that it is (the one at this address, where there are several), proven by the identity key that it names: whether that is the one meant is the caller's to see.
  * Throws AppError `tls_untrusted`, `broker_unreachable`.
  */
 export async function fetchIdentity(
   url: URL,
   trust: Pick<ClientConfig, 'ca' | 'identityCertificate'>,
   { env, now }: Pick<ClientContext, 'env' | 'now'>,
-  { timeoutMs = IDENTITY_TIMEOUT_MS }: { timeoutMs?: number } = {},
+  { timeoutMs = IDENTITY_TIMEOUT_MS, at }: { timeoutMs?: number; at?: URL } = {},
 ): Promise<Identity> {
-  const transport = createTransport(url, trust, env, now);
+  const transport = createTransport(url, trust, env, now, at && onlyAt(at));
   const nonce = randomBytes(16).toString('base64url');
   try {
     const reply = await transport.send({
@@ -117,6 +118,11 @@ export async function fetchIdentity(
     transport.close();
   }
   throw notProven(url);
+}
+
+/** One address of several: whether it answers is what is asked. */
+function onlyAt(endpoint: URL): Endpoints {
+  return { inOrder: () => [endpoint], answered() {}, failed() {}, settle: async () => {} };
 }
 
 function notProven(url: URL, cause?: unknown): AppError {

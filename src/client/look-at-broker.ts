@@ -4,10 +4,11 @@ import { TLSSocket } from 'node:tls';
 import type { ClientConfig } from './config.ts';
 import { explainUnreachable, openSocket, openTls } from './connect.ts';
 import type { Environment } from './paths.ts';
-import { chooseProxy } from './proxy.ts';
+import { bareHost, chooseProxy } from './proxy.ts';
 import { explainTlsFailure, readTrust } from './tls.ts';
 
 export interface BrokerWay {
+  readonly endpoint: URL;
   readonly host: string;
   /** The proxy that it leads through. */
   readonly proxy: string | undefined;
@@ -16,27 +17,28 @@ export interface BrokerWay {
 }
 
 /**
- * Connects, sees that whoever answers is trusted, and hangs up. Throws AppError `broker_unreachable`, `tls_untrusted`, and
+ * Connects to one of the addresses of the broker, sees that whoever answers is trusted, and hangs up. Throws AppError `broker_unreachable`, `tls_untrusted`, and
  * `config_invalid` and `unsafe_file` for what is to be trusted.
  */
 export async function lookAtBroker(
   { broker, ...trust }: Pick<ClientConfig, 'broker' | 'ca' | 'identityCertificate'>,
+  url: URL,
   env: Environment,
   now: () => number,
 ): Promise<BrokerWay> {
-  const url = new URL(broker);
+  const name = bareHost(new URL(broker));
   const proxy = chooseProxy(env, url)?.host;
   const isPlain = url.protocol === 'http:';
   const believed = isPlain ? undefined : readTrust(trust, env);
   const socket = await (believed === undefined
     ? openSocket({ url, env })
-    : openTls({ url, env }, believed, now)
+    : openTls({ url, name, env }, believed, now)
   ).catch(async (error: unknown) => {
     const known = error instanceof Error && (await explainTlsFailure(error, url, env));
     throw known || explainUnreachable(error, url);
   });
   try {
-    return { host: url.host, proxy, certificate: certificateOf(socket) };
+    return { endpoint: url, host: url.host, proxy, certificate: certificateOf(socket) };
   } finally {
     socket.destroy();
   }

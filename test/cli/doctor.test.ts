@@ -146,7 +146,7 @@ describe('without a configuration', () => {
   it('says in one line what could not be checked for one reason', async () => {
     const { stdout } = await runCli(['doctor'], { home: tempDir() });
     expect(stdout.match(/not checked/g)).toHaveLength(1);
-    expect(stdout).toMatch(/not checked.*keystore, broker, tls/);
+    expect(stdout).toMatch(/not checked.*keystore, broker, endpoints, tls/);
   });
 
   it('knows of an enrolment that was begun', async () => {
@@ -235,6 +235,22 @@ describe('the broker', () => {
     expect(levels).toMatchObject({ tls: 'fail', broker: 'warn', device: 'warn', keystore: 'ok' });
     expect(lines.find(({ check }) => check === 'tls')?.fix).toContain('proxy');
     expect(other.log.filter((line) => line.includes('/v1/'))).toEqual([]);
+  });
+
+  it('of several addresses: one that is down is named, and all else is asked at the others', async () => {
+    const here = withConfig((text) => text);
+    const down = `${broker.url.replace(/:\d+$/, '')}:${await freePort()}/`;
+    const endpoints = [down, `${broker.url}/`];
+    const file = { version: 1, endpoints, failing: {}, unreachableSince: null };
+    writeFileSync(join(here, 'oncall/state/endpoints.json'), JSON.stringify(file), { mode: 0o600 });
+    const { levels, lines } = await doctor(here);
+    expect(levels).toMatchObject({ broker: 'ok', endpoints: 'warn', tls: 'ok', clock: 'ok', device: 'ok' });
+    const found = lines.filter(({ check }) => check === 'endpoints');
+    expect(found.map(({ level }) => level)).toEqual(['warn', 'ok']);
+    expect(found[0]).toMatchObject({
+      says: expect.stringContaining(down),
+      fix: expect.stringContaining(down),
+    });
   });
 
   it('on loopback, without TLS, must be the one that was pinned as well', async () => {

@@ -5,8 +5,9 @@ import { describeSkew, SKEW_MS } from '../../client/skew.ts';
 import { formatDuration } from '../../protocol/durations.ts';
 import { isAppError } from '../../protocol/errors.ts';
 import { version } from '../../protocol/version.ts';
+import { asAppError } from '../failure.ts';
 import { type Check, failed, warned, well } from './check.ts';
-import { NotChecked } from './facts.ts';
+import { meetAt, NotChecked } from './facts.ts';
 
 /** A broker's key is rotated long before: who runs it may have forgotten. */
 const SOON_MS = 14 * 86_400_000;
@@ -21,6 +22,28 @@ export const BROKER: Check = {
     const { broker } = await config();
     const { tookMs } = await identity();
     return [well(`${broker} answers, in ${Math.max(1, Math.round(tookMs))} ms`)];
+  },
+};
+
+/** Each address of a broker that has several: one that is down is not noticed by commands, which ask the next. */
+export const ENDPOINTS: Check = {
+  name: 'endpoints',
+  async look({ config, endpoints, way, context }) {
+    const [own, all] = [await config(), await endpoints()];
+    if (all.length === 1) return [well(`the broker has one address: ${own.broker}`)];
+    // Where none answers that is one finding, and not one for each.
+    await way();
+    return Promise.all(
+      all.map(async (endpoint) => {
+        try {
+          const { tookMs } = await meetAt(endpoint, own, context);
+          return well(`${endpoint.href} answers, in ${Math.max(1, Math.round(tookMs))} ms`);
+        } catch (error) {
+          const { message } = asAppError(error);
+          return warned(`${endpoint.href}: ${message}`, `curl --insecure ${endpoint.href}healthz`);
+        }
+      }),
+    );
   },
 };
 

@@ -1,6 +1,6 @@
 /** The one place that lists what `oncall doctor` looks at, in the order in which it is shown: what the rest stands on first. */
 import { AGENT } from './agent.ts';
-import { BROKER, CLOCK, TLS, VERSIONS } from './broker.ts';
+import { BROKER, CLOCK, ENDPOINTS, TLS, VERSIONS } from './broker.ts';
 import type { Check } from './check.ts';
 import { COMPLETION } from './completion.ts';
 import { CONFIGURATION, HOME } from './configuration.ts';
@@ -19,6 +19,7 @@ export const CHECKS: readonly Check[] = [
   KEYSTORE,
   AGENT,
   BROKER,
+  ENDPOINTS,
   TLS,
   CLOCK,
   VERSIONS,

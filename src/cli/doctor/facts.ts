@@ -19,11 +19,21 @@ export interface Facts {
   keys(): Promise<DeviceRecord | null>;
   /** Whoever answers at the agent's socket; undefined where nobody does. */
   agent(): Promise<Greeting | undefined>;
+  /** Where the broker is reached, best first; at least one. */
+  endpoints(): Promise<readonly URL[]>;
+  /** To the first of them that answers. */
   way(): Promise<BrokerWay>;
-  /** Proven, and the one that was pinned. */
-  identity(): Promise<{ readonly identity: Identity; readonly skewMs: number; readonly tookMs: number }>;
+  identity(): Promise<Met>;
   /** What the broker says to a signed request of this device. */
   me(): Promise<Me>;
+}
+
+/** A broker that has proven to be the one that was pinned. */
+export interface Met {
+  readonly identity: Identity;
+  /** The broker's clock minus ours. */
+  readonly skewMs: number;
+  readonly tookMs: number;
 }
 
 export type Fact = Exclude<keyof Facts, 'context'>;
@@ -63,10 +73,12 @@ export function createFacts(context: Context): Facts {
       const answered = await line?.ask({ op: 'status' }, { timeoutMs: ANSWER_MS });
       return answered && line?.greeting;
     }),
-    way: once(async () => {
-      const { lookAtBroker } = await import('../../client/look-at-broker.ts');
-      return lookAtBroker(await given(facts.config, 'config'), context.env, context.now);
+    endpoints: once(async () => {
+      const { paths, now } = await given(facts.place, 'place');
+      const { openEndpoints } = await import('../../client/endpoints.ts');
+      return openEndpoints(await given(facts.config, 'config'), paths, now).inOrder();
     }),
+    way: once(async () => findWay(facts)),
     identity: once(async () => askIdentity(facts)),
     me: once(async () => {
       await given(facts.identity, 'identity');
@@ -97,6 +109,7 @@ const MISSING: Readonly<Record<Fact, string>> = {
   config: 'there is no configuration that can be read',
   keys: 'the keys of this device cannot be had',
   agent: 'the agent cannot be asked',
+  endpoints: 'nobody knows where the broker is',
   way: 'the broker was not reached',
   identity: 'the broker did not answer as itself',
   me: 'the broker did not answer this device',
@@ -132,13 +145,33 @@ async function requireAgentKey({ env }: ClientContext, line: string | undefined)
   });
 }
 
-async function askIdentity(facts: Facts): Promise<Awaited<ReturnType<Facts['identity']>>> {
+async function findWay(facts: Facts): Promise<BrokerWay> {
   const { context } = facts;
   const config = await given(facts.config, 'config');
+  const { lookAtBroker } = await import('../../client/look-at-broker.ts');
+  let first: unknown;
+  for (const endpoint of await given(facts.endpoints, 'endpoints')) {
+    try {
+      return await lookAtBroker(config, endpoint, context.env, context.now);
+    } catch (error) {
+      first ??= error;
+    }
+  }
+  throw first;
+}
+
+async function askIdentity(facts: Facts): Promise<Met> {
+  const config = await given(facts.config, 'config');
   await untilTrusted(facts);
+  return meetAt((await facts.way()).endpoint, config, facts.context);
+}
+
+/** The broker at this one of its addresses. Throws AppError `broker_unreachable`, `tls_untrusted`. */
+export async function meetAt(endpoint: URL, config: ClientConfig, context: Context): Promise<Met> {
   const { fetchIdentity } = await import('../../client/invitation.ts');
   const startedAt = context.now();
-  const identity = await fetchIdentity(new URL(config.broker), config, context, { timeoutMs: ANSWER_MS });
+  const options = { timeoutMs: ANSWER_MS, at: endpoint };
+  const identity = await fetchIdentity(new URL(config.broker), config, context, options);
   const tookMs = context.now() - startedAt;
   const isPinned = (['identityKey', 'logKey', 'origin'] as const).every(
     (name) => identity[name] === config[name],
@@ -147,9 +180,7 @@ async function askIdentity(facts: Facts): Promise<Awaited<ReturnType<Facts['iden
     throw new AppError(
       'tls_untrusted',
       'another broker answers than the one that this device was enrolled at',
-      {
-        hint: 'tell who runs the broker; enrol again only where they say that its keys are new',
-      },
+      { hint: 'tell who runs the broker; enrol again only where they say that its keys are new' },
     );
   }
   // What it said was so when it was said, which is half of the way ago.
