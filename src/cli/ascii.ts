@@ -1,9 +1,9 @@
 /**
  * Writing where the locale knows no more than ASCII: LANG=C, a serial console, cron. What we draw (bars, dots, arrows) has marks of the
  * same width there, so that what was aligned stays so; only the ellipsis becomes three. All else is written by its number: to a terminal
- * that does not read UTF-8 the bytes of a name are other characters, and some of them steer it (ECMA-48, C1).
+ * that does not read UTF-8 the bytes of a name are other characters, and some of them steer it (ECMA-48, C1). Loaded where it is needed.
  */
-import type { Environment } from './io.ts';
+import { escapeNonAscii } from './io.ts';
 
 /** Those of tables and bars, of our own words, and of the prompts and spinners that we use (@inquirer/figures, cli-spinners). */
 const MARKS: Readonly<Record<string, string>> = {
@@ -35,20 +35,8 @@ const REPLACEMENTS = new Map(
 );
 const ANY = new RegExp(`[${[...REPLACEMENTS.keys()].join('')}]`, 'gu');
 
-/** Whether the locale's characters are UTF-8: locale(7), the first of these that says something. Windows and macOS do not say. */
-export function isUtf8(env: Environment, platform: string): boolean {
-  const locale = env.LC_ALL || env.LC_CTYPE || env.LANG;
-  if (!locale && platform !== 'linux') return true;
-  return /utf-?8/i.test(locale ?? '');
-}
-
 export function toAscii(text: string): string {
   return escapeNonAscii(text.replace(ANY, (mark) => REPLACEMENTS.get(mark) ?? mark));
-}
-
-/** `\u00e9`, which in JSON is the same text. */
-export function escapeNonAscii(text: string): string {
-  return text.replace(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** The same stream, on which nothing but ASCII comes out, whoever writes to it. */

@@ -15,7 +15,6 @@
  */
 import { fstatSync, writeSync } from 'node:fs';
 import { escapeForTerminal } from '../protocol/names.ts';
-import { escapeNonAscii, inAscii, isUtf8, toAscii } from './ascii.ts';
 
 export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
 export type Piece = string | { readonly text: string; readonly style: Style };
@@ -30,7 +29,7 @@ export interface Screen {
   readonly columns: number;
   /** As chalk counts: 0 none, 1 sixteen colours, 2 256 colours, 3 all. */
   readonly colorLevel: 0 | 1 | 2 | 3;
-  /** The locale has no more: {@link writeLines}, {@link writeText} and {@link writeJson} keep to it, and so does the stream. */
+  /** The locale has no more: {@link writeLines}, {@link writeText}, {@link writeJson} and {@link drawingStream} keep to it. */
   readonly isAscii?: boolean;
   /** The stream itself, where prompts, spinners and children need one. */
   readonly stream: NodeJS.WritableStream | undefined;
@@ -101,7 +100,7 @@ function screenOf(
     columns: stream.columns ?? 80,
     colorLevel: colorLevel(env, stream.isTTY === true),
     isAscii,
-    stream: isAscii ? inAscii(stream) : stream,
+    stream,
   };
 }
 
@@ -150,6 +149,13 @@ function isPlain(fd: number): boolean {
   }
 }
 
+/** Whether the locale's characters are UTF-8: locale(7), the first of these that says something. Windows and macOS do not say. */
+export function isUtf8(env: Environment, platform: string): boolean {
+  const locale = env.LC_ALL || env.LC_CTYPE || env.LANG;
+  if (!locale && platform !== 'linux') return true;
+  return /utf-?8/i.test(locale ?? '');
+}
+
 /** NO_COLOR (no-color.org) beats all but FORCE_COLOR; FORCE_COLOR=0 is no colour. */
 export function colorLevel(env: Environment, isTerminal: boolean): Screen['colorLevel'] {
   const forced = env.FORCE_COLOR;
@@ -166,7 +172,8 @@ export function colorLevel(env: Environment, isTerminal: boolean): Screen['color
 export async function writeLines(screen: Screen, lines: readonly Line[]): Promise<void> {
   if (lines.length === 0) return;
   const paint = screen.colorLevel > 0 ? (await import('./paint.ts')).paint : undefined;
-  const shown = (text: string) => readable(screen, escapeForTerminal(text));
+  const readable = await reader(screen);
+  const shown = (text: string) => readable(escapeForTerminal(text));
   const render = (piece: Piece): string => {
     if (typeof piece === 'string') return shown(piece);
     const text = shown(piece.text);
@@ -176,12 +183,24 @@ export async function writeLines(screen: Screen, lines: readonly Line[]): Promis
 }
 
 /** Pages of our own, whose lines are as they are to be. */
-export function writeText(screen: Screen, text: string): void {
-  screen.write(readable(screen, text));
+export async function writeText(screen: Screen, text: string): Promise<void> {
+  screen.write((await reader(screen))(text));
 }
 
-function readable({ isAscii }: Screen, text: string): string {
-  return isAscii ? toAscii(text) : text;
+/** What makes of a text what this screen can show. */
+async function reader({ isAscii }: Screen): Promise<(text: string) => string> {
+  return isAscii ? (await import('./ascii.ts')).toAscii : (text) => text;
+}
+
+/** The stream for whoever writes to it by themselves: prompts and spinners. */
+export async function drawingStream({ isAscii, stream }: Screen): Promise<NodeJS.WritableStream | undefined> {
+  if (!isAscii || stream === undefined) return stream;
+  return (await import('./ascii.ts')).inAscii(stream);
+}
+
+/** `\u00e9`, which in JSON is the same text. */
+export function escapeNonAscii(text: string): string {
+  return text.replace(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** A note on the way: `oncall: …` on stderr. */

@@ -4,7 +4,7 @@
  */
 import { AppError } from '../protocol/errors.ts';
 import { escapeForTerminal } from '../protocol/names.ts';
-import type { Io } from './io.ts';
+import { drawingStream, type Io } from './io.ts';
 import { withHint } from './signals.ts';
 
 export interface Choice {
@@ -61,9 +61,10 @@ type Question = { type: string; message: string } & Record<string, unknown>;
 
 async function ask(io: Io, question: Question): Promise<unknown> {
   const { default: inquirer } = await import('inquirer');
+  const output = await drawingStream(io.stderr);
   const prompt = inquirer.createPromptModule({
     ...(io.stdin.stream === undefined ? {} : { input: io.stdin.stream }),
-    ...(io.stderr.stream === undefined ? {} : { output: io.stderr.stream }),
+    ...(output === undefined ? {} : { output }),
     ...(io.interrupted === undefined ? {} : { signal: io.interrupted }),
   });
   const message = escapeForTerminal(question.message);

@@ -1,5 +1,5 @@
 import { escapeForTerminal } from '../protocol/names.ts';
-import type { Io } from './io.ts';
+import { drawingStream, type Io } from './io.ts';
 
 /** Short waits stay silent, and do not pay for loading the spinner. */
 const SILENT_MS = 150;
@@ -24,14 +24,13 @@ export function neverSpin(io: Io): void {
  * are looked at every second; they may come from outside.
  */
 export async function withSpinner<T>(io: Io, words: string | (() => string), work: Promise<T>): Promise<T> {
-  const { stream } = io.stderr;
-  if (!canSpin(io) || stream === undefined) return work;
+  if (!canSpin(io)) return work;
   waiting.add(io);
   let stop: (() => void) | undefined;
   let done = false;
   const timer = setTimeout(async () => {
-    const { default: ora } = await import('ora');
-    if (done) return;
+    const [{ default: ora }, stream] = await Promise.all([import('ora'), drawingStream(io.stderr)]);
+    if (done || stream === undefined) return;
     // Reading stdin would swallow what is typed for the next command; Ctrl-C must stay a signal.
     const spinner = ora({ text: textOf(words), stream, discardStdin: false }).start();
     const changing = setInterval(() => {

@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { inAscii, isUtf8, toAscii } from '../../src/cli/ascii.ts';
-import { writeJson, writeLines } from '../../src/cli/io.ts';
+import { inAscii, toAscii } from '../../src/cli/ascii.ts';
+import { isUtf8, writeJson, writeLines } from '../../src/cli/io.ts';
 import { memoryScreen } from './stage.ts';
 
 describe('a locale', () => {

@@ -18,7 +18,7 @@ export const startCommand = defineCommand<null>({
 async function runStart(context: Context): Promise<void> {
   const { io, format } = context;
   const { paths } = await context.clientContext();
-  if (existsSync(paths.configFile)) return writeText(io.stdout, rootHelp());
+  if (existsSync(paths.configFile)) return await writeText(io.stdout, rootHelp());
   if (format === 'table') await writeLines(io.stdout, FIRST_MINUTE);
   if (format !== 'table' || !canAsk(io)) throw notEnrolled(paths);
   const invitation = await askInvitation(io, 'your invitation (Enter alone leaves it for now)', {
