@@ -2,6 +2,7 @@
 import { isAppError } from '../../protocol/errors.ts';
 import type { Context } from '../context.ts';
 import { asAppError } from '../failure.ts';
+import { withSpinner } from '../waiting.ts';
 import { type Check, type Finding, failed, warned } from './check.ts';
 import { createFacts, type Facts, NotChecked, secondHand } from './facts.ts';
 
@@ -30,7 +31,8 @@ export async function examine(
   await facts.keys().catch((error: unknown) => {
     if (isAppError(error, 'interrupted')) throw error;
   });
-  return Promise.all(checks.map((check) => makeOne(check, facts, longestMs)));
+  const all = Promise.all(checks.map((check) => makeOne(check, facts, longestMs)));
+  return withSpinner(context.io, 'looking', all);
 }
 
 /** One thing mended may uncover another: a configuration that can be read again, and what it leads to. */
