@@ -11,7 +11,8 @@ interface Enrolment {
 /** The devices that a log has enrolled up to some entry, by signing key: who may have signed what it embeds. */
 export class EnrolledDevices {
   readonly #byKey = new Map<string, Enrolment>();
-  readonly #devices = new Set<string>();
+  /** Key by device. */
+  readonly #devices = new Map<string, string>();
 
   /** Takes the next entry. Throws `audit_invalid` for a request that its device did not sign, or was not enrolled to sign. */
   take(entry: AuditEntry): void {
@@ -29,6 +30,11 @@ export class EnrolledDevices {
     }
   }
 
+  /** The signing key, as text. */
+  keyOf(device: string): string | undefined {
+    return this.#devices.get(device);
+  }
+
   /**
    * Notes the device and gives its key. Throws `audit_invalid` where the entry doesn't say whose device and which key it
    * is, or where it would give a device another key, or a key another device.
@@ -44,7 +50,7 @@ export class EnrolledDevices {
       throw new AppError('audit_invalid', 'the device or its key was enrolled before');
     }
     this.#byKey.set(publicKey, { device, user });
-    this.#devices.add(device);
+    this.#devices.set(device, publicKey);
     return publicKey;
   }
 

@@ -5,6 +5,7 @@ export type ProblemKind =
   | 'reordered'
   | 'not-canonical'
   | 'bad-signature'
+  | 'journal-gap'
   | 'checkpoint-mismatch'
   | 'receipt-mismatch'
   | 'malformed';

@@ -1,4 +1,5 @@
 import type { Checkpoint } from './checkpoint.ts';
+import { EmbeddedJournals } from './embedded-journals.ts';
 import { EnrolledDevices } from './enrolled-devices.ts';
 import type { AuditEntry } from './entry.ts';
 import { detailOf, Evidence, type EvidenceOptions } from './evidence.ts';
@@ -29,6 +30,8 @@ export type { Problem, ProblemKind, VerifyReport } from './report.ts';
  * - The tail cut off: the checkpoint line promises more entries: `dropped`. The checkpoint line cut off: `malformed`.
  * - A request that its device did not sign as it stands, a device that the log had not enrolled before, a device of
  *   someone else than the actor, an enrolment that its own key did not sign: `bad-signature`, with the index.
+ * - An entry of a device's journal that the device did not sign as it stands: `bad-signature`. One that does not follow the one
+ *   before it, though the log does not say that the journal broke there: `journal-gap`.
  * - A checkpoint that the log's key did not sign, for another log, or for another content: `checkpoint-mismatch`.
  *
  * What only an outside checkpoint shows (one that a client or an auditor kept; `checkpoint`):
@@ -68,6 +71,7 @@ class ExportCheck {
   readonly #sequence = new EntrySequence();
   readonly #tree = new RootBuilder();
   readonly #devices = new EnrolledDevices();
+  readonly #journals = new EmbeddedJournals();
   #entries = 0;
   #own: Checkpoint | 'bad' | undefined;
 
@@ -144,6 +148,8 @@ class ExportCheck {
     } catch (error) {
       this.#report(index, 'bad-signature', detailOf(error));
     }
+    const wrong = this.#journals.take(entry, (device) => this.#devices.keyOf(device));
+    if (wrong !== undefined) this.#report(index, wrong.kind, wrong.detail);
   }
 
   #finishOwn(size: number): void {

@@ -15,6 +15,7 @@ import type { CurrentRules } from './rules.ts';
 /** Logins at one resource, of one person (or of nobody known: empty), that are not as they should be. */
 export interface Trouble {
   kind: AlarmRow['kind'];
+  /** A device's id where it is about a journal. */
   resource: string;
   user: string;
   handles: readonly string[];
@@ -23,7 +24,7 @@ export interface Trouble {
 }
 
 export interface Alarms {
-  /** Told once, and again only of logins that nobody issued: for each that comes is news. */
+  /** Told once, and again of logins that nobody issued and of entries of a journal: each that comes is news. */
   raise(tx: Tx, trouble: Trouble): Promise<void>;
   clear(tx: Tx, alarm: AlarmRow, why: string): Promise<void>;
 }
@@ -56,7 +57,7 @@ export function createAlarms(rules: CurrentRules, log: AuditLog, outbox: Outbox)
       why,
       howLong: isOver ? `${since} to ${formatInstant(nowMs)}` : `since ${since}`,
       rule: alarm.kind,
-      command: isOver ? '' : `oncall audit who ${handle}`,
+      command: isOver ? '' : alarm.kind === 'journal' ? 'oncall reviews list' : `oncall audit who ${handle}`,
     });
     await log.record(tx, {
       event: isOver ? 'alarm.cleared' : 'alarm.raised',
@@ -81,7 +82,8 @@ export function createAlarms(rules: CurrentRules, log: AuditLog, outbox: Outbox)
         raisedAt: before?.raisedAt ?? (await tx.now()),
       };
       const known = new Set((before?.handles as string[] | undefined) ?? []);
-      const isNews = before === undefined || (kind === 'orphan' && kept.some((handle) => !known.has(handle)));
+      const isEachNews = kind === 'orphan' || kind === 'journal';
+      const isNews = before === undefined || (isEachNews && kept.some((handle) => !known.has(handle)));
       await tx.raiseAlarm(alarm);
       if (isNews) await tell(tx, alarm, why, false);
     },
@@ -98,6 +100,7 @@ export function alarmWarning(alarm: AlarmRow): string {
 }
 
 function titleOf({ kind, resource, user, count }: AlarmRow): string {
+  if (kind === 'journal') return `the journal of ${resource}, a device of ${user}, does not add up`;
   const logins = `${count} ${count === 1 ? 'login' : 'logins'}`;
   const whose = user === '' ? '' : ` of ${user}`;
   if (kind === 'unproven') return `${resource}: the end of ${logins}${whose} is not proven`;

@@ -2,7 +2,7 @@
  * The broker's pen: entries go into the log inside the transaction of what they record, and every reply to a change carries
  * the receipt, the newest checkpoint and the proof that it extends the one the client has seen.
  */
-import { formatCheckpoint } from '../audit/checkpoint.ts';
+import { formatCheckpoint, verifyCheckpoint } from '../audit/checkpoint.ts';
 import { type AuditEntry, encodeEntry } from '../audit/entry.ts';
 import { consistencyProof, rootOf } from '../audit/merkle.ts';
 import { createReceipt } from '../audit/receipt.ts';
@@ -34,6 +34,8 @@ export interface AuditLog {
   /** The receipt of an entry, with the signed head. */
   prove(row: Provable, head: LogHead): AuditProof;
   checkpoint(fromSize: number): Promise<CheckpointReply>;
+  /** When the newest entry of a checkpoint was written; undefined for one of another log, or of more than is here. */
+  timeOf(tx: ReadTx, checkpoint: string): Promise<number | undefined>;
 }
 
 /** What a receipt says of an entry. */
@@ -102,5 +104,15 @@ export function createAuditLog(
       return { receipt, ...signHead(newest) };
     },
     checkpoint: async (fromSize) => signHead(await store.read((tx) => head(tx, fromSize))),
+    async timeOf(tx, note) {
+      let size: number;
+      try {
+        ({ size } = verifyCheckpoint(note, { origin, publicKey: keys.log.rawPublicKey }));
+      } catch {
+        return undefined;
+      }
+      const [row] = size === 0 ? [] : await tx.auditEntries(size - 1, 1);
+      return row?.at;
+    },
   };
 }

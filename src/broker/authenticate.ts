@@ -35,11 +35,18 @@ export interface IncomingRequest {
 /** The signature is good. Whether its device and person still are anything is for `admit` to say. */
 export interface Authenticated {
   deviceId: string;
+  /** By the device's clock, as it was corrected by ours. */
+  signedAtMs: number;
   /**
    * Must come first in the first transaction of what the request does, and nothing be said about the request before. Reads
    * the device afresh, so that a revocation at any broker binds at once; throws for a replay.
    */
   admit(tx: Tx): Promise<Caller>;
+  /**
+   * In its place, for the device's journal and nothing else: a device that was revoked, and one whose person has left, still has to
+   * account for what it opened. Says whose device it is; there is no person in it whom anything could be allowed.
+   */
+  identify(tx: Tx): Promise<DeviceRow>;
 }
 
 /** The same words for every failure; `reason` goes to the log. */
@@ -93,11 +100,21 @@ export function createAuthenticator(deps: {
     verify(request, parsed, { publicKey: key, authority, tag: REQUEST_TAG, nowMs });
     const received = { ...request, authority, publicKey: signingKey };
     const embedded = embedRequest(received, parsed.components);
+    const deviceIn = async (tx: Tx) => {
+      const device = await tx.deviceByKeyId(parsed.keyId);
+      if (!device) throw new AuthenticationError('unknown device');
+      return device;
+    };
     return {
       deviceId,
+      signedAtMs: parsed.createdSeconds * 1000,
+      async identify(tx) {
+        const device = await deviceIn(tx);
+        await claimNonce(tx, parsed);
+        return device;
+      },
       async admit(tx) {
-        const device = await tx.deviceByKeyId(parsed.keyId);
-        if (!device) throw new AuthenticationError('unknown device');
+        const device = await deviceIn(tx);
         if (device.state !== 'active') throw new AuthenticationError('revoked device');
         const person = personOf(rules, device);
         await claimNonce(tx, parsed);

@@ -20,6 +20,9 @@ import type { Incidents } from './incidents/incidents.ts';
 import { createIncidents } from './incidents/incidents.ts';
 import { createPolling } from './incidents/polling.ts';
 import type { Lane } from './jobs.ts';
+import { createJournalBreaks } from './journal-breaks.ts';
+import { createJournalUses } from './journal-uses.ts';
+import { createJournals } from './journals.ts';
 import { createLifetimes } from './lifetimes.ts';
 import { createMetrics } from './metrics.ts';
 import type { Modules } from './modules.ts';
@@ -73,7 +76,8 @@ export function compose(deps: {
   const metrics = createMetrics(store, rules);
   const endings = createEndings(store, issuers, log);
   const outbox = createOutbox(store, rules, outside.channelOf);
-  const reviews = createReviews(rules, log, outbox);
+  const alarms = createAlarms(rules, log, outbox);
+  const reviews = createReviews(rules, log, outbox, alarms);
   const settlements = createSettlements(rules, log, outbox);
   const stages = createStages(store, rules, log, { outbox, settlements, reviews });
   const requests = createRequests(rules, log, stages, settlements);
@@ -91,10 +95,15 @@ export function compose(deps: {
     onShifts: () => watch.look(),
     random: Math.random,
   });
-  const alarms = createAlarms(rules, log, outbox);
   const unproven = createUnprovenWatch(store, alarms);
   const sweep = createSweep(store, rules, { issuers, log, endings, alarms, logger, random: Math.random });
   const deliveries = createDeliveries(store, rules, feed, polling, { webhookOf: outside.webhookOf, logger });
+  const journals = createJournals(
+    log,
+    alarms,
+    createJournalBreaks(alarms, reviews, endings),
+    createJournalUses(rules, log, reviews, outbox),
+  );
   const events = createEventHub(store, changes, onError);
 
   return {
@@ -109,6 +118,7 @@ export function compose(deps: {
       incidents,
       deliveries,
       reviews,
+      journals,
       outbox,
       events,
       changes,

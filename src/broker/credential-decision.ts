@@ -9,6 +9,7 @@ import type { Tx } from '../store/store.ts';
 import type { AuditLog } from './audit-log.ts';
 import { actorOf, type Caller } from './caller.ts';
 import { activate } from './grants.ts';
+import { hasBrokenJournal, isAutomatic } from './journal-breaks.ts';
 import { hasOverdueReview } from './reviews.ts';
 import type { CurrentRules } from './rules.ts';
 import { decideStanding } from './standing.ts';
@@ -31,9 +32,9 @@ export async function decideCredential(
   const isFirst = grant.state === 'ready';
   const durationSeconds = windowSeconds(grant, resource);
   const action = isFirst ? 'grant' : 'renew';
-  const isWithheld = isFirst && (await hasOverdueReview(tx, grant.user, await tx.now()));
-  const standing = isWithheld
-    ? { allowed: false, because: 'a review of your access is overdue: nothing opens for you by itself' }
+  const withheld = await whyWithheld(tx, grant, caller.device.id);
+  const standing = withheld
+    ? { allowed: false, because: withheld }
     : await decideStanding(tx, rules(), action, grant, caller.device, durationSeconds);
   if (standing.allowed) {
     return {
@@ -52,6 +53,15 @@ export async function decideCredential(
     embedded: caller.embedded,
   });
   return { refusal };
+}
+
+/** Why what opened by itself is not for this device now. What a person asks for is decided as ever. */
+async function whyWithheld(tx: Tx, grant: GrantRow, deviceId: string): Promise<string | undefined> {
+  if (isAutomatic(grant) && (await hasBrokenJournal(tx, deviceId)))
+    return `the journal of this device does not add up: nothing opens for it by itself until somebody has looked; to ask for it: oncall release ${grant.id}, and oncall request ${grant.resource}:${grant.role}`;
+  if (grant.state === 'ready' && (await hasOverdueReview(tx, grant.user, await tx.now())))
+    return 'a review of your access is overdue: nothing opens for you by itself';
+  return undefined;
 }
 
 /** The grant, if it is this person's and not over. */

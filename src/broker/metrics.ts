@@ -1,8 +1,10 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { parseInstant } from '../protocol/time.ts';
 import type { Store } from '../store/store.ts';
 import { askedFor } from './poll-subjects.ts';
 import type { CurrentRules } from './rules.ts';
 import { LOGINS } from './sweep.ts';
+import { taintedStates } from './taints.ts';
 import { findUnproven } from './unproven.ts';
 
 /** Beyond it they are not counted. */
@@ -146,6 +148,26 @@ export function createMetrics(store: Store, rules: CurrentRules): Metrics {
         const at = succeededAt ?? Number.NEGATIVE_INFINITY;
         this.set({ resource: source }, Math.max(0, now - at) / 1000);
       }
+    },
+  });
+  new Gauge({
+    name: 'oncall_break_glass_tainted_seconds',
+    help: 'For how long a resource has been tainted by break-glass: not rotated, or a review is open',
+    labelNames: ['resource'],
+    registers,
+    async collect() {
+      this.reset();
+      const now = await store.now();
+      for (const { resource, taintedAt } of await store.read(taintedStates))
+        this.set({ resource }, Math.max(0, now - parseInstant(taintedAt ?? '')) / 1000);
+    },
+  });
+  new Gauge({
+    name: 'oncall_journals_broken',
+    help: 'Journals of devices that do not add up, and that nobody has decided about',
+    registers,
+    async collect() {
+      this.set((await store.read((tx) => tx.brokenJournals())).length);
     },
   });
   return {

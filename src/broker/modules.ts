@@ -6,6 +6,7 @@ import type { Endings } from './endings.ts';
 import type { EventHub } from './event-hub.ts';
 import type { Deliveries } from './incidents/deliveries.ts';
 import type { Incidents } from './incidents/incidents.ts';
+import type { Journals } from './journals.ts';
 import type { Metrics } from './metrics.ts';
 import type { Outbox } from './outbox.ts';
 import type { Requests } from './requests.ts';
@@ -21,6 +22,7 @@ export interface Modules {
   incidents: Incidents;
   deliveries: Deliveries;
   reviews: Reviews;
+  journals: Journals;
   outbox: Outbox;
   events: EventHub;
   changes: Changes;

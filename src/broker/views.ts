@@ -2,6 +2,7 @@
 import type { Catalogue, Person } from '../catalogue/types.ts';
 import type { Proof } from '../issuers/issuer.ts';
 import type {
+  BreakGlassState,
   BundleView,
   DeviceView,
   GrantView,
@@ -57,7 +58,8 @@ export function viewBundles(catalogue: Catalogue): BundleView[] {
   }));
 }
 
-export function viewResources(catalogue: Catalogue): ResourceView[] {
+export function viewResources(catalogue: Catalogue, tainted: readonly BreakGlassState[]): ResourceView[] {
+  const since = new Map(tainted.map(({ resource, taintedAt }) => [resource, taintedAt]));
   return [...catalogue.resources.values()].map((resource) => ({
     name: resource.id,
     kind: resource.target.kind,
@@ -69,6 +71,7 @@ export function viewResources(catalogue: Catalogue): ResourceView[] {
     roles: [...resource.roles],
     session: { ...resource.session },
     credentialSeconds: resource.credentialSeconds,
+    taintedAt: since.get(resource.id) ?? null,
   }));
 }
 

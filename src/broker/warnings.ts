@@ -4,12 +4,14 @@ import type { PollRow } from '../store/rows.ts';
 import type { ReadTx } from '../store/store.ts';
 import { alarmWarning } from './alarms.ts';
 import type { Caller } from './caller.ts';
+import { hasBrokenJournal } from './journal-breaks.ts';
 import type { Outbox } from './outbox.ts';
 import { askPermission } from './permissions.ts';
 import { askedFor } from './poll-subjects.ts';
-import { hasOverdueReview } from './reviews.ts';
+import { hasOverdueReview, mayReview } from './reviews.ts';
 import type { Rules } from './rules.ts';
 import { LOGINS } from './sweep.ts';
+import { taintedStates, taintWarning } from './taints.ts';
 
 /** One failed try is a hiccup. */
 const FAILURES = 3;
@@ -31,10 +33,25 @@ export async function warningsFor(
     : [];
   return [
     ...withheld,
+    ...(await journalWarnings(tx, caller)),
     ...(await targetWarnings(tx, rules, caller, polls)),
+    ...(await taintWarnings(tx, rules, caller)),
     ...sourceWarnings(polls.filter(askedFor(catalogue))),
     ...(await outbox.warnings(tx)),
   ];
+}
+
+async function journalWarnings(tx: ReadTx, { device }: Caller): Promise<string[]> {
+  return (await hasBrokenJournal(tx, device.id))
+    ? ['the journal of this device does not add up: nothing opens for it by itself until somebody has looked']
+    : [];
+}
+
+/** For those who clean up. */
+async function taintWarnings(tx: ReadTx, rules: Rules, caller: Caller): Promise<string[]> {
+  const tainted = await taintedStates(tx);
+  if (tainted.length === 0 || !(await mayReview(tx, rules, caller))) return [];
+  return shorten(tainted.map(taintWarning));
 }
 
 /** One's own logins in trouble; everybody's, and what could not be looked at, for those who may read what happened. */

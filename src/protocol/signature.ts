@@ -32,8 +32,10 @@ export const SIGNED_COMPONENTS = [
   'content-type',
   'content-digest',
 ] as const;
-/** Covered as well, whenever the request has it. */
-const IDEMPOTENCY_KEY = 'idempotency-key';
+/** The newest number that the device has written in its journal: what it says here it has signed, and nobody on the way can lower it. */
+export const JOURNAL_SEQ_HEADER = 'oncall-journal-seq';
+/** Covered as well, whenever the request has them. */
+const COVERED_IF_PRESENT = ['idempotency-key', JOURNAL_SEQ_HEADER];
 const PARAMETERS = ['created', 'expires', 'nonce', 'keyid', 'alg', 'tag'];
 
 /** What a signature is for: a request of a registered device, or one of a device that registers. */
@@ -201,8 +203,7 @@ function refuseUnless(holds: boolean, reason: SignatureErrorReason): void {
 
 function requiredComponents(headers: HeaderFields, body: Uint8Array | 'withheld' | undefined): string[] {
   const components: string[] = SIGNED_COMPONENTS.filter((name) => name.startsWith('@') || hasBody(body));
-  if (headers[IDEMPOTENCY_KEY] !== undefined) components.push(IDEMPOTENCY_KEY);
-  return components;
+  return [...components, ...COVERED_IF_PRESENT.filter((name) => headers[name] !== undefined)];
 }
 
 function hasBody<Body extends Uint8Array | 'withheld'>(body: Body | undefined): body is Body {

@@ -237,6 +237,10 @@ export interface ReviewRow {
   user: string;
   requestId: string | null;
   grantId: string | null;
+  /** What stays tainted while it is open: a resource that was opened without the broker. */
+  resource: string | null;
+  /** What it is about where there is neither request nor grant: a use or a journal (broker/review-matter.ts). */
+  about: Json;
   /** Person ids that may close it. */
   owners: Json;
   openedAt: number;
@@ -310,6 +314,8 @@ export interface JournalRow {
   /** Since when a person has to look at it; null while all is well. */
   brokenAt: number | null;
   why: string | null;
+  /** Whose closing is that person's word. */
+  reviewId: string | null;
 }
 
 export interface BreakGlassEpochRow {

@@ -4,13 +4,18 @@ import { applyMigrations, requireCurrent } from './migrate.ts';
 import { MIGRATIONS } from './migrations/index.ts';
 import { readAlarms, writeAlarms } from './queries/alarms.ts';
 import { readAudit, writeAudit } from './queries/audit.ts';
+import { readBreakGlassEpochs, writeBreakGlassEpochs } from './queries/break-glass-epochs.ts';
 import { readCredentials, writeCredentials } from './queries/credentials.ts';
 import { readDeliveries, writeDeliveries } from './queries/deliveries.ts';
 import { readDevices, writeDevices } from './queries/devices.ts';
+import { readDrills, writeDrills } from './queries/drills.ts';
 import { readGrants, writeGrants } from './queries/grants.ts';
 import { readIncidents, writeIncidents } from './queries/incidents.ts';
 import { readJobs, writeJobs } from './queries/jobs.ts';
+import { readJournals, writeJournals } from './queries/journals.ts';
 import { readNotices, writeNotices } from './queries/notices.ts';
+import { readPackUses, writePackUses } from './queries/pack-uses.ts';
+import { readPacks, writePacks } from './queries/packs.ts';
 import { readReplay, writeReplay } from './queries/replay.ts';
 import { readRequests, writeRequests } from './queries/requests.ts';
 import { readReviews, writeReviews } from './queries/reviews.ts';
@@ -104,6 +109,11 @@ function createReadTx(context: QueryContext): ReadTx {
     ...readNotices(context),
     ...readReviews(context),
     ...readAlarms(context),
+    ...readBreakGlassEpochs(context),
+    ...readDrills(context),
+    ...readJournals(context),
+    ...readPackUses(context),
+    ...readPacks(context),
     ...readGrants(context),
     ...readCredentials(context),
     ...readRevocations(context),
@@ -125,6 +135,11 @@ function createTx(context: QueryContext): Tx {
     ...writeNotices(context),
     ...writeReviews(context),
     ...writeAlarms(context),
+    ...writeBreakGlassEpochs(context),
+    ...writeDrills(context),
+    ...writeJournals(context),
+    ...writePackUses(context),
+    ...writePacks(context),
     ...writeGrants(context),
     ...writeCredentials(context),
     ...writeRevocations(context),

@@ -4,16 +4,21 @@ import type {
   AlarmRow,
   ApprovalRow,
   AuditRow,
+  BreakGlassEpochRow,
   CredentialRow,
   CredentialState,
   DeliveryRow,
   DeviceRow,
+  DrillRow,
   GrantRow,
   IdempotencyRow,
   IncidentRow,
   InviteRow,
   JobRow,
+  JournalRow,
   OutboxRow,
+  PackRow,
+  PackUseRow,
   PollRow,
   RequestRow,
   ReviewRow,
@@ -113,12 +118,25 @@ export interface ReadTx {
   reviews(filter: {
     state?: ReviewRow['state'];
     user?: string;
+    resource?: string;
     dueBefore?: number;
     limit: number;
   }): Promise<readonly ReviewRow[]>;
 
   /** All that are raised, oldest first. */
   alarms(): Promise<readonly AlarmRow[]>;
+
+  pack(id: string): Promise<PackRow | undefined>;
+  packUse(packId: string, slot: number): Promise<PackUseRow | undefined>;
+  journal(deviceId: string): Promise<JournalRow | undefined>;
+  /** Those that a person has to look at, the longest first. */
+  brokenJournals(): Promise<readonly JournalRow[]>;
+  /** The first one where nothing has happened yet. */
+  breakGlassEpoch(resource: string): Promise<BreakGlassEpochRow>;
+  /** Of the resources that something has happened to. */
+  breakGlassEpochs(): Promise<readonly BreakGlassEpochRow[]>;
+  /** Of this resource, newest first. */
+  drills(resource: string, limit: number): Promise<readonly DrillRow[]>;
 
   grant(id: string): Promise<GrantRow | undefined>;
   /** Newest first. */
@@ -240,6 +258,18 @@ export interface Tx extends ReadTx {
   raiseAlarm(row: AlarmRow): Promise<boolean>;
   /** False if it was not raised. */
   clearAlarm(id: string): Promise<boolean>;
+
+  /** Throws `conflict` where the id is taken. */
+  insertPack(row: PackRow): Promise<void>;
+  /** False if this slot of this pack was used already. */
+  insertPackUse(row: PackUseRow): Promise<boolean>;
+  putJournal(row: JournalRow): Promise<void>;
+  /** Tainted since `atMs`, unless it has been since before, and was not rotated after. */
+  taintResource(resource: string, atMs: number): Promise<void>;
+  /** The next epoch, rotated at `atMs`: returns its number. Whether that ends a taint hangs on the reviews. */
+  raiseBreakGlassEpoch(resource: string, atMs: number): Promise<number>;
+  /** False if the id is taken: it is recorded already. */
+  insertDrill(row: DrillRow): Promise<boolean>;
 
   insertGrant(row: GrantRow, incidents: readonly string[]): Promise<void>;
   /** Reads a grant and holds it until the transaction ends, so that issuing and ending cannot pass each other. */

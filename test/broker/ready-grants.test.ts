@@ -77,6 +77,7 @@ when { !context.device.known || context.device.value.enrolledSeconds < 86400 };`
     await evening.store.write((tx) =>
       tx.insertReview({
         ...{ id: 'rev_1', kind: 'override', user: 'ana', requestId: null, grantId: null, owners: ['dora'] },
+        ...{ resource: null, about: null },
         ...{ openedAt: now - HOUR, dueAt: now - 1, state: 'open', outcome: null, note: null },
         ...{ closedBy: null, closedAt: null },
       }),

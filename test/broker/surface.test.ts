@@ -36,13 +36,14 @@ const OPEN = [
 const SIGNED = [
   ...['me', 'status', 'resources', 'devices', 'incidents', 'incidents/{id}', 'requests/{id}', 'approvals'],
   ...['grants', 'audit/checkpoint', 'audit/entries', 'audit/who', 'events', 'reviews'],
+  ...['reviews/{id}', 'break-glass/journal', 'break-glass/resources'],
 ].map((path) => `GET /v1/${path}`);
 const CHANGING = [
   'audit/seen',
   ...['devices/invite', 'devices/{id}/revoke', 'incidents', 'incidents/{id}/resolve', 'explain'],
   ...['requests', 'requests/dry-run', 'requests/{id}/approve', 'requests/{id}/deny', 'requests/{id}/cancel'],
   ...['grants/{id}/credentials', 'grants/{id}/extend', 'grants/{id}/release', 'revoke', 'revoke/dry-run'],
-  ...['incidents/{id}/reopen', 'reviews/{id}/close'],
+  ...['incidents/{id}/reopen', 'reviews/{id}/close', 'break-glass/journal'],
 ].map((path) => `POST /v1/${path}`);
 
 let installation: Installation;

@@ -167,6 +167,8 @@ export const review: ReviewView = {
   user: 'alice',
   requestId: REQUEST_ID,
   grantId: GRANT_ID,
+  use: null,
+  journal: null,
   owners: ['bob'],
   openedAt: '2026-01-05T02:00:00.000Z',
   dueAt: '2026-01-07T02:00:00.000Z',
@@ -189,6 +191,7 @@ export const resource: ResourceView = {
   roles: ['read', 'write'],
   session: { defaultSeconds: 7200, maxSeconds: 14_400, maxExtensions: 2 },
   credentialSeconds: 600,
+  taintedAt: null,
 };
 
 export const explanation: Explanation = {

@@ -275,16 +275,23 @@ describe.each(['ed25519', 'ecdsa-p256-sha256'] as const)('a request signed with 
     expect(judge(change(sent), alg)).toBe(reason);
   });
 
-  it('is refused with a body or an idempotency key that nobody signed', async () => {
-    const bare = await send(alg, { headers: {}, body: undefined });
-    expect(judge(bare, alg)).toBe('accepted');
-    expect(judge({ ...bare, body: Buffer.from('x') }, alg)).toBe('components');
-    expect(
-      judge(
-        withHeader(bare, 'idempotency-key', () => 'abc'),
-        alg,
-      ),
-    ).toBe('components');
+  it.each(['idempotency-key', 'oncall-journal-seq'])(
+    'is refused with a body or an %s that nobody signed',
+    async (name) => {
+      const bare = await send(alg, { headers: {}, body: undefined });
+      expect(judge(bare, alg)).toBe('accepted');
+      expect(judge({ ...bare, body: Buffer.from('x') }, alg)).toBe('components');
+      const added = withHeader(bare, name, () => '12');
+      expect(judge(added, alg)).toBe('components');
+    },
+  );
+
+  it('covers how far the journal is: neither lowered nor left out on the way', async () => {
+    const told = await send(alg, { headers: { 'oncall-journal-seq': '12' }, body: undefined });
+    expect(judge(told, alg)).toBe('accepted');
+    const lowered = withHeader(told, 'oncall-journal-seq', () => '11');
+    const left = withHeader(told, 'oncall-journal-seq', () => undefined);
+    expect([judge(lowered, alg), judge(left, alg)]).toEqual(['signature', 'components']);
   });
 
   it('is good from 5 s before its making until its end, and not at it', () => {

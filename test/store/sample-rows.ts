@@ -173,6 +173,8 @@ export const sampleReview = (change: Partial<ReviewRow> = {}): ReviewRow => ({
   user: unique('ada'),
   requestId: unique('req'),
   grantId: null,
+  resource: null,
+  about: null,
   owners: ['grace', 'linus'],
   openedAt: T0,
   dueAt: T0 + 86_400_000,

@@ -1,7 +1,8 @@
 /**
- * The three shapes of an endpoint. A handler cannot forget a check: `read` and `change` authenticate, claim the nonce and
+ * The shapes of an endpoint. A handler cannot forget a check: `read` and `change` authenticate, claim the nonce and
  * validate before it runs; a `change` runs in one transaction together with nonce and idempotency key, so that what was sent
- * twice is done once, and its reply carries the receipt.
+ * twice is done once, and its reply carries the receipt. Nothing is served to a device whose journal is not known to its end:
+ * `readOwn` and `handIn` alone, which are for the journal, take whoever holds the key of a device.
  */
 import type { Static, TSchema } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyRequest, FastifySchema } from 'fastify';
@@ -9,15 +10,24 @@ import type { Logger } from 'pino';
 import { AppError } from '../../protocol/errors.ts';
 import { envelope } from '../../protocol/messages.ts';
 import { parseStrictJson } from '../../protocol/strict-json.ts';
-import type { AuditRow } from '../../store/rows.ts';
+import type { AuditRow, DeviceRow } from '../../store/rows.ts';
 import type { ReadTx, Store, Tx } from '../../store/store.ts';
 import type { AuditLog, Provable } from '../audit-log.ts';
 import { type Authenticated, AuthenticationError, createAuthenticator } from '../authenticate.ts';
 import type { Caller } from '../caller.ts';
+import type { Journals } from '../journals.ts';
 import type { LogReach } from '../log-reach.ts';
 import type { CurrentRules } from '../rules.ts';
 import type { StreamLimits } from './event-stream.ts';
-import { fingerprintOf, idempotencyKeyOf, incoming, type Place, placeOf, seenSizeOf } from './incoming.ts';
+import {
+  fingerprintOf,
+  idempotencyKeyOf,
+  incoming,
+  journalSeqOf,
+  type Place,
+  placeOf,
+  seenSizeOf,
+} from './incoming.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -54,7 +64,41 @@ export interface EndpointDeps {
 
 const SEEN_EVERY_MS = 60_000;
 
-export function createEndpoints(deps: EndpointDeps) {
+/** What a change does beside its transaction. */
+interface After<A, Body, Result, D extends Done> {
+  /**
+   * Runs once, after the commit, and only for the call that did the work. What the reply shows is looked up with the entry
+   * that this writes, in the transaction that does.
+   */
+  complete?: <L>(
+    done: Exclude<D, { refusal: AppError }>,
+    look: (tx: ReadTx, audit: AuditRow) => Promise<L>,
+  ) => Promise<L>;
+  /** Waits for what the result shall show. */
+  settle?: (ref: string) => Promise<void>;
+  /** Hears of each result before it is sent. */
+  done?: (result: Result) => void;
+  /**
+   * Reads the result, in one transaction with the proof of its entry: the one that wrote it, unless `settle` waits. `done` is
+   * absent when the same request came again: the result is then made from what the store holds.
+   */
+  result: (
+    tx: ReadTx,
+    ref: string,
+    asker: A,
+    body: Body,
+    done: Exclude<D, { refusal: AppError }> | undefined,
+  ) => Promise<Result>;
+}
+
+/** Who asks: a person at a device, or a device alone. */
+interface Asker {
+  readonly device: DeviceRow;
+}
+
+type Admit<A extends Asker> = (tx: Tx, request: FastifyRequest) => Promise<A>;
+
+export function createEndpoints(deps: EndpointDeps, journals: Pick<Journals, 'meet'>) {
   const { app, store, log } = deps;
   const authenticate = createAuthenticator(deps);
 
@@ -73,16 +117,41 @@ export function createEndpoints(deps: EndpointDeps) {
 
   /** Who asks, and that what they ask has the right shape: a device that was revoked must not hear of the second. */
   async function admit(tx: Tx, request: FastifyRequest): Promise<Caller> {
-    const caller = await authenticatedOf(request).admit(tx);
+    const { admit: admitTo, signedAtMs } = authenticatedOf(request);
+    const caller = await admitTo(tx);
     request.user = caller.person.id;
+    const seq = journalSeqOf(request);
+    if (seq !== undefined)
+      await journals.meet(tx, caller.device, { seq, signedAtMs, embedded: caller.embedded });
+    requireShape(request);
+    return caller;
+  }
+
+  /** The device alone, revoked or not. */
+  async function identify(tx: Tx, request: FastifyRequest): Promise<Asker> {
+    const device = await authenticatedOf(request).identify(tx);
+    request.user = device.user;
+    requireShape(request);
+    return { device };
+  }
+
+  function requireShape(request: FastifyRequest): void {
     const wrong = request.unreadable ?? request.validationError;
     if (wrong !== undefined) throw wrong;
-    return caller;
+  }
+
+  /** The rollback takes the nonce with it: a captured request must not work later, when what it was refused for is gone. */
+  async function writeFor<T>(request: FastifyRequest, work: (tx: Tx) => Promise<T>): Promise<T> {
+    return store.write(work).catch(async (error: unknown) => {
+      if (!(error instanceof AuthenticationError))
+        await store.write(authenticatedOf(request).identify).catch(() => undefined);
+      throw error;
+    });
   }
 
   /** In a transaction of its own, for what changes nothing. */
   function admitted(request: FastifyRequest): Promise<Caller> {
-    return store.write((tx) => admit(tx, request));
+    return writeFor(request, (tx) => admit(tx, request));
   }
 
   /** Answers from what is there. */
@@ -90,6 +159,23 @@ export function createEndpoints(deps: EndpointDeps) {
     url: string,
     schema: { result: R; query?: TSchema },
     run: (caller: Caller, place: Place) => Promise<Static<R>>,
+  ): void {
+    readAs(admit, url, schema, run);
+  }
+
+  function readOwn<R extends TSchema>(
+    url: string,
+    schema: { result: R },
+    run: (device: DeviceRow) => Promise<Static<R>>,
+  ): void {
+    readAs(identify, url, schema, ({ device }) => run(device));
+  }
+
+  function readAs<A extends Asker, R extends TSchema>(
+    admitAs: Admit<A>,
+    url: string,
+    schema: { result: R; query?: TSchema },
+    run: (asker: A, place: Place) => Promise<Static<R>>,
   ): void {
     app.route({
       method: 'GET',
@@ -101,7 +187,8 @@ export function createEndpoints(deps: EndpointDeps) {
         ...(schema.query && { querystring: schema.query }),
       } as FastifySchema,
       handler: async (request, reply): Promise<unknown> => {
-        return run(await admitted(request), placeOf(request, reply));
+        const asker = await writeFor(request, (tx) => admitAs(tx, request));
+        return run(asker, placeOf(request, reply));
       },
     });
   }
@@ -129,43 +216,42 @@ export function createEndpoints(deps: EndpointDeps) {
     /** `takesAway`: gives nobody anything, so it is done even by a log that is short of what was seen of it. */
     schema: { body: B; result: R; takesAway?: boolean },
     work: (tx: Tx, caller: Caller, body: Static<B>, place: Place) => Promise<D>,
-    after: {
-      /**
-       * Runs once, after the commit, and only for the call that did the work. What the reply shows is looked up with the entry
-       * that this writes, in the transaction that does.
-       */
-      complete?: <L>(
-        done: Exclude<D, { refusal: AppError }>,
-        look: (tx: ReadTx, audit: AuditRow) => Promise<L>,
-      ) => Promise<L>;
-      /** Waits for what the result shall show. */
-      settle?: (ref: string) => Promise<void>;
-      /** Hears of each result before it is sent. */
-      done?: (result: Static<R>) => void;
-      /**
-       * Reads the result, in one transaction with the proof of its entry: the one that wrote it, unless `settle` waits. `done` is absent when the same request came again:
-       * the result is then made from what the store holds.
-       */
-      result: (
-        tx: ReadTx,
-        ref: string,
-        caller: Caller,
-        body: Static<B>,
-        done: Exclude<D, { refusal: AppError }> | undefined,
-      ) => Promise<Static<R>>;
-    },
+    after: After<Caller, Static<B>, Static<R>, D>,
+  ): void {
+    changeAs(admit, url, schema, work, after);
+  }
+
+  function handIn<B extends TSchema, R extends TSchema, D extends Done>(
+    url: string,
+    schema: { body: B; result: R; bodyLimit: number },
+    work: (tx: Tx, device: DeviceRow, body: Static<B>) => Promise<D>,
+    result: (tx: ReadTx, device: DeviceRow) => Promise<Static<R>>,
+  ): void {
+    const taking = { ...schema, takesAway: true };
+    changeAs(identify, url, taking, (tx, { device }, body: Static<B>) => work(tx, device, body), {
+      result: (tx, _ref, { device }) => result(tx, device),
+    });
+  }
+
+  function changeAs<A extends Asker, B extends TSchema, R extends TSchema, D extends Done>(
+    admitAs: Admit<A>,
+    url: string,
+    schema: { body: B; result: R; takesAway?: boolean; bodyLimit?: number },
+    work: (tx: Tx, asker: A, body: Static<B>, place: Place) => Promise<D>,
+    after: After<A, Static<B>, Static<R>, D>,
   ): void {
     app.route({
       method: 'POST',
       url,
       config: { signed: true },
       attachValidation: true,
+      ...(schema.bodyLimit !== undefined && { bodyLimit: schema.bodyLimit }),
       schema: { body: schema.body, response: { 200: envelope(schema.result) } } as FastifySchema,
       handler: async (request, reply): Promise<unknown> => {
         const seenSize = seenSizeOf(request);
         const look = async (
           tx: ReadTx,
-          caller: Caller,
+          caller: A,
           { ref, audit }: { ref: string; audit: Provable },
           fresh?: Exclude<D, { refusal: AppError }>,
         ) => ({
@@ -174,47 +260,39 @@ export function createEndpoints(deps: EndpointDeps) {
           head: await log.head(tx, seenSize),
         });
 
-        const done = await store
-          .write(async (tx) => {
-            const caller = await admit(tx, request);
-            const body = request.body as Static<B>;
-            const key = idempotencyKeyOf(request);
-            const fingerprint = fingerprintOf(request);
-            // Two brokers may get the same request at once: the second waits here and then finds the first one's row.
-            await tx.lockTarget(caller.device.id, 'idempotency', key);
-            const prior = await tx.idempotency(caller.device.id, key);
-            if (prior && prior.fingerprint !== fingerprint) {
-              throw new AppError('conflict', 'the idempotency key was used for another request');
-            }
-            if (prior) return { caller, prior: JSON.parse(prior.reply) as { ref: string; audit: Provable } };
-            if (!schema.takesAway) deps.reach.demand(await tx.auditSize(), seenSize);
-            const fresh = await work(tx, caller, body, placeOf(request, reply));
-            if ('refusal' in fresh) return fresh;
-            const nowMs = await tx.now();
-            await tx.insertIdempotency({
-              deviceId: caller.device.id,
-              key,
-              fingerprint,
-              status: 200,
-              reply: JSON.stringify({ ref: fresh.ref, audit: provenOf(fresh.audit) }),
-              createdAt: nowMs,
-            });
-            if (nowMs - (caller.device.lastSeenAt ?? 0) > SEEN_EVERY_MS) {
-              await tx.updateDevice(caller.device.id, { lastSeenAt: nowMs });
-            }
-            const completed = fresh as Exclude<D, { refusal: AppError }> & { ref: string; audit: AuditRow };
-            // Read where it was written: another transaction would cost as much as half of this one.
-            const found =
-              after.complete || after.settle ? undefined : await look(tx, caller, completed, completed);
-            return { caller, completed, found };
-          })
-          .catch(async (error: unknown) => {
-            // The rollback took the nonce with it: a captured request must not work later, when the refusal's cause is gone.
-            if (!(error instanceof AuthenticationError)) {
-              await store.write(authenticatedOf(request).admit).catch(() => undefined);
-            }
-            throw error;
+        const done = await writeFor(request, async (tx) => {
+          const caller = await admitAs(tx, request);
+          const body = request.body as Static<B>;
+          const key = idempotencyKeyOf(request);
+          const fingerprint = fingerprintOf(request);
+          // Two brokers may get the same request at once: the second waits here and then finds the first one's row.
+          await tx.lockTarget(caller.device.id, 'idempotency', key);
+          const prior = await tx.idempotency(caller.device.id, key);
+          if (prior && prior.fingerprint !== fingerprint) {
+            throw new AppError('conflict', 'the idempotency key was used for another request');
+          }
+          if (prior) return { caller, prior: JSON.parse(prior.reply) as { ref: string; audit: Provable } };
+          if (!schema.takesAway) deps.reach.demand(await tx.auditSize(), seenSize);
+          const fresh = await work(tx, caller, body, placeOf(request, reply));
+          if ('refusal' in fresh) return fresh;
+          const nowMs = await tx.now();
+          await tx.insertIdempotency({
+            deviceId: caller.device.id,
+            key,
+            fingerprint,
+            status: 200,
+            reply: JSON.stringify({ ref: fresh.ref, audit: provenOf(fresh.audit) }),
+            createdAt: nowMs,
           });
+          if (nowMs - (caller.device.lastSeenAt ?? 0) > SEEN_EVERY_MS) {
+            await tx.updateDevice(caller.device.id, { lastSeenAt: nowMs });
+          }
+          const completed = fresh as Exclude<D, { refusal: AppError }> & { ref: string; audit: AuditRow };
+          // Read where it was written: another transaction would cost as much as half of this one.
+          const found =
+            after.complete || after.settle ? undefined : await look(tx, caller, completed, completed);
+          return { caller, completed, found };
+        });
 
         deps.onChange();
         if ('refusal' in done) throw done.refusal;
@@ -244,7 +322,7 @@ export function createEndpoints(deps: EndpointDeps) {
     });
   }
 
-  return { read, consider, change, admitted };
+  return { read, readOwn, consider, change, handIn, admitted };
 }
 
 /** The entry itself is in the log: no need to keep it a second time. */

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppError } from '../../protocol/errors.ts';
+import { JOURNAL_SEQ_HEADER } from '../../protocol/signature.ts';
 import type { IncomingRequest } from '../authenticate.ts';
 
 export interface Place {
@@ -28,6 +29,14 @@ export function incoming(request: FastifyRequest): IncomingRequest {
 export function seenSizeOf(request: FastifyRequest): number {
   const text = request.headers['oncall-seen-size'];
   return typeof text === 'string' && /^\d{1,15}$/.test(text) ? Number(text) : 0;
+}
+
+/** The newest number that the device has written in its journal; undefined from one that says nothing of it. */
+export function journalSeqOf(request: FastifyRequest): number | undefined {
+  const text = request.headers[JOURNAL_SEQ_HEADER];
+  if (text === undefined) return undefined;
+  if (typeof text === 'string' && /^(?:0|[1-9]\d{0,14})$/.test(text)) return Number(text);
+  throw new AppError('invalid_request', `${JOURNAL_SEQ_HEADER} is not a number of an entry`);
 }
 
 export function placeOf(request: FastifyRequest, reply: FastifyReply): Place {

@@ -8,6 +8,7 @@ import { actorOf } from '../caller.ts';
 import { findIncident } from '../incident-refs.ts';
 import { requirePermission } from '../permissions.ts';
 import { viewReview } from '../reviews.ts';
+import { taintedStates } from '../taints.ts';
 import {
   viewBundles,
   viewDevice,
@@ -24,7 +25,8 @@ import { Empty, LIST, type RouteContext } from './route-context.ts';
 const OWN_DEVICE_SECONDS = 600;
 
 export function registerPeopleRoutes(context: RouteContext): void {
-  const { read, change, store, rules, devices, approvals, incidents, reviews, outbox, endpoints } = context;
+  const { read, change, store, rules, devices, approvals, incidents, reviews, journals, outbox, endpoints } =
+    context;
 
   read('/v1/me', { result: m.Me }, (caller) =>
     store.read((tx) => viewMe(tx, rules(), caller.person, caller.device)),
@@ -37,7 +39,6 @@ export function registerPeopleRoutes(context: RouteContext): void {
       const grants = await tx.grants({ user, states: ['ready', 'active'], limit: LIST });
       const pending = await tx.requests({ user, state: 'pending', limit: LIST });
       const open = await tx.incidents({ state: 'open', limit: LIST });
-      const nowMs = await tx.now();
       const waiting = await approvals.waitingFor(tx, user);
       return {
         me: await viewMe(tx, current, caller.person, caller.device),
@@ -45,17 +46,19 @@ export function registerPeopleRoutes(context: RouteContext): void {
         pending: await Promise.all(pending.map((request) => viewRequest(tx, current, request))),
         incidents: open.map(viewIncident),
         approvals: await Promise.all(waiting.map((request) => viewRequest(tx, current, request))),
-        reviews: (await reviews.concerning(tx, user)).map((row) => viewReview(row, nowMs)),
+        reviews: await Promise.all((await reviews.concerning(tx, user)).map((row) => viewReview(tx, row))),
         warnings: await warningsFor(tx, current, outbox, caller),
         endpoints: [...endpoints],
       };
     }),
   );
 
-  read('/v1/resources', { result: m.ResourceList }, async () => ({
-    resources: viewResources(rules().catalogue),
-    bundles: viewBundles(rules().catalogue),
-  }));
+  read('/v1/resources', { result: m.ResourceList }, () =>
+    store.read(async (tx) => ({
+      resources: viewResources(rules().catalogue, await taintedStates(tx)),
+      bundles: viewBundles(rules().catalogue),
+    })),
+  );
 
   const UserQuery = Type.Object({ user: Type.Optional(Name) }, { additionalProperties: false });
   read('/v1/devices', { result: m.DeviceList, query: UserQuery }, (caller, { query }) =>
@@ -98,6 +101,7 @@ export function registerPeopleRoutes(context: RouteContext): void {
         });
       }
       const audit = await devices.revoke(tx, { actor: actorOf(caller), embedded: caller.embedded }, device);
+      await journals.deviceRevoked(tx, device.id);
       return { ref: device.id, audit };
     },
     {

@@ -17,8 +17,18 @@ export function registerReviewRoutes({ read, change, store, rules, reviews }: Ro
       const isAll = query.all === 'true';
       if (isAll) await requirePermission(rules(), caller, tx, 'review');
       const rows = isAll ? await tx.reviews({ limit: LIST }) : await reviews.concerning(tx, caller.person.id);
-      const nowMs = await tx.now();
-      return { reviews: rows.map((row) => viewReview(row, nowMs)) };
+      return { reviews: await Promise.all(rows.map((row) => viewReview(tx, row))) };
+    }),
+  );
+
+  read('/v1/reviews/:id', { result: m.ReviewView }, (caller, { params }) =>
+    store.read(async (tx) => {
+      const review = await tx.review(params.id ?? '');
+      if (!review || !(await reviews.maySee(tx, caller, review)))
+        throw new AppError('not_found', `there is no review '${params.id}' for you to see`, {
+          hint: 'oncall reviews list',
+        });
+      return viewReview(tx, review);
     }),
   );
 
@@ -30,7 +40,7 @@ export function registerReviewRoutes({ read, change, store, rules, reviews }: Ro
       async result(tx: ReadTx, id: string) {
         const review = await tx.review(id);
         if (!review) throw new AppError('not_found', `there is no review '${id}'`);
-        return viewReview(review, await tx.now());
+        return viewReview(tx, review);
       },
     },
   );

@@ -4,6 +4,8 @@ import type { Modules } from '../modules.ts';
 import { createEndpoints, type EndpointDeps } from './endpoint.ts';
 import type { RouteContext } from './route-context.ts';
 import { registerAuditRoutes } from './routes-audit.ts';
+import { registerJournalRoutes } from './routes-break-glass-journal.ts';
+import { registerBreakGlassStateRoutes } from './routes-break-glass-states.ts';
 import { registerEventRoutes } from './routes-events.ts';
 import { registerGrantRoutes } from './routes-grants.ts';
 import { registerPeopleRoutes } from './routes-people.ts';
@@ -12,12 +14,14 @@ import { registerReviewRoutes } from './routes-reviews.ts';
 import { registerWebhookRoutes } from './routes-webhooks.ts';
 
 export function registerRoutes(deps: EndpointDeps, modules: Modules): void {
-  const context: RouteContext = { ...deps, ...modules, ...createEndpoints(deps) };
+  const context: RouteContext = { ...deps, ...modules, ...createEndpoints(deps, modules.journals) };
   registerPeopleRoutes(context);
   registerRequestRoutes(context);
   registerGrantRoutes(context);
   registerAuditRoutes(context);
   registerEventRoutes(context);
   registerReviewRoutes(context);
+  registerJournalRoutes(context);
+  registerBreakGlassStateRoutes(context);
   registerWebhookRoutes(context);
 }

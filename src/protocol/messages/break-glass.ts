@@ -115,7 +115,10 @@ export type PackView = Static<typeof PackView>;
 export const PackList = strict({ packs: Type.Array(PackView) });
 export type PackList = Static<typeof PackList>;
 
-/** Lines of a journal (break-glass/journal-entry.ts), in order, from the first that the broker has not acknowledged. */
+/**
+ * Lines of a journal (break-glass/journal-entry.ts), in order, from the first that the broker has not acknowledged; together at
+ * most MAX_PAGE_BYTES. Lines that it has are passed over.
+ */
 export const UploadJournal = strict({
   lines: Type.Array(Type.String({ minLength: 1, maxLength: 16_384 }), { minItems: 1, maxItems: 200 }),
 });
@@ -145,3 +148,6 @@ export const BreakGlassState = strict({
   reviews: Type.Array(Type.String()),
 });
 export type BreakGlassState = Static<typeof BreakGlassState>;
+
+export const BreakGlassStates = strict({ resources: Type.Array(BreakGlassState) });
+export type BreakGlassStates = Static<typeof BreakGlassStates>;

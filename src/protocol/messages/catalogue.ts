@@ -1,6 +1,6 @@
 /** What can be asked for. */
 import { type Static, Type } from '@sinclair/typebox';
-import { Name, nullable, oneOf, PartName, Seconds, strict } from '../schema.ts';
+import { Instant, Name, nullable, oneOf, PartName, Seconds, strict } from '../schema.ts';
 import { TARGET_KINDS } from '../target-kinds.ts';
 import { Target } from './target.ts';
 
@@ -15,6 +15,8 @@ export const ResourceView = strict({
   roles: Type.Array(PartName),
   session: strict({ defaultSeconds: Seconds, maxSeconds: Seconds, maxExtensions: Type.Integer() }),
   credentialSeconds: Seconds,
+  /** Since when somebody may have left something there by break-glass; null where that is cleaned up after. */
+  taintedAt: nullable(Instant),
 });
 export type ResourceView = Static<typeof ResourceView>;
 

@@ -5,12 +5,37 @@ import { Me } from './devices.ts';
 import { IncidentView } from './incidents.ts';
 import { GrantView, RequestView } from './requests.ts';
 
+/** What was opened without the broker, as the journal of the device tells it: all words in it are a person's. */
+export const ReviewedUse = strict({
+  device: Type.String(),
+  /** The journal's entry. */
+  seq: Type.Integer(),
+  pack: Type.String(),
+  slot: Type.Integer(),
+  resource: Type.String(),
+  role: Type.String(),
+  reason: Type.String(),
+  incident: nullable(Type.String()),
+  drill: Type.Boolean(),
+  /** By the device's clock. */
+  openedAt: Instant,
+  reconciledAt: Instant,
+  /** Programs that it was handed to, each once. */
+  tools: Type.Array(Type.String()),
+  /** What whoever looks at it should know: a pack that had been revoked, a clock that was wrong. */
+  notes: Type.Array(Type.String()),
+});
+export type ReviewedUse = Static<typeof ReviewedUse>;
+
 export const ReviewView = strict({
   id: Type.String(),
   kind: oneOf('override', 'break-glass'),
   user: Name,
   requestId: nullable(Type.String()),
   grantId: nullable(Type.String()),
+  use: nullable(ReviewedUse),
+  /** A device whose journal does not add up, and why. */
+  journal: nullable(strict({ device: Type.String(), why: Type.String() })),
   owners: Type.Array(Name),
   openedAt: Instant,
   dueAt: Instant,

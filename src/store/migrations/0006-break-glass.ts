@@ -46,7 +46,8 @@ export const breakGlass: Migration = {
         hash text not null,
         reconciled_at ${integer} not null,
         broken_at ${integer},
-        why text
+        why text,
+        review_id text
       )${endOfTable}`,
       `create table break_glass_epochs (
         resource text primary key,
@@ -90,6 +91,9 @@ export const breakGlass: Migration = {
         matched text
       )${endOfTable}`,
       'create index logins_by_resource on logins (resource, at)',
+      'alter table reviews add column resource text',
+      "alter table reviews add column about text not null default 'null'",
+      'create index reviews_by_resource on reviews (resource, state)',
     ];
     for (const statement of statements) await sql.raw(statement).execute(db);
   },

@@ -3,18 +3,19 @@ import type { BuildContext, QueryContext } from '../query-context.ts';
 import type { ReviewRow } from '../rows.ts';
 import type { ReadTx, Tx } from '../store.ts';
 
-const review = createRowCodec<ReviewRow>({ owners: 'json' });
+const review = createRowCodec<ReviewRow>({ owners: 'json', about: 'json' });
 
 const byId = ({ db }: BuildContext, { id }: { id: string }) =>
   db.selectFrom('reviews').selectAll().where('id', '=', id);
 
 const filtered = (
   { db }: BuildContext,
-  { state, user, dueBefore, limit }: Parameters<ReadTx['reviews']>[0],
+  { state, user, resource, dueBefore, limit }: Parameters<ReadTx['reviews']>[0],
 ) => {
   let query = db.selectFrom('reviews').selectAll();
   if (state !== undefined) query = query.where('state', '=', state);
   if (user !== undefined) query = query.where('user_id', '=', user);
+  if (resource !== undefined) query = query.where('resource', '=', resource);
   if (dueBefore !== undefined) query = query.where('state', '=', 'open').where('due_at', '<', dueBefore);
   return query.orderBy('opened_at', 'desc').orderBy('id', 'desc').limit(limit);
 };

@@ -1,0 +1,44 @@
+/**
+ * What break-glass left at a resource: since when somebody may have left something there that outlives the certificate. It is
+ * over when the resource's epoch was rotated after that, and every review of a use there is closed.
+ */
+import type { BreakGlassState } from '../protocol/messages.ts';
+import { formatInstant } from '../protocol/time.ts';
+import type { BreakGlassEpochRow } from '../store/rows.ts';
+import type { ReadTx } from '../store/store.ts';
+
+/** Ids that are told of. */
+const MOST_REVIEWS = 100;
+
+export async function breakGlassState(tx: ReadTx, row: BreakGlassEpochRow): Promise<BreakGlassState> {
+  const open = await tx.reviews({ resource: row.resource, state: 'open', limit: MOST_REVIEWS });
+  const isRotated = row.taintedAt !== null && row.rotatedAt !== null && row.rotatedAt > row.taintedAt;
+  const taintedAt = isRotated && open.length === 0 ? null : row.taintedAt;
+  return {
+    resource: row.resource,
+    epoch: row.epoch,
+    rotatedAt: row.rotatedAt === null ? null : formatInstant(row.rotatedAt),
+    taintedAt: taintedAt === null ? null : formatInstant(taintedAt),
+    reviews: open.map(({ id }) => id),
+  };
+}
+
+/** Of each resource that is. */
+export async function taintedStates(tx: ReadTx): Promise<BreakGlassState[]> {
+  const rows = (await tx.breakGlassEpochs()).filter(({ taintedAt }) => taintedAt !== null);
+  const states: BreakGlassState[] = [];
+  for (const row of rows) states.push(await breakGlassState(tx, row));
+  return states.filter(({ taintedAt }) => taintedAt !== null);
+}
+
+/** In words: what has to be done about it. */
+export function taintWarning({ resource, taintedAt, rotatedAt, reviews }: BreakGlassState): string {
+  const isRotated = rotatedAt !== null && taintedAt !== null && rotatedAt > taintedAt;
+  const todo = [
+    ...(isRotated ? [] : [`oncall break-glass rotate ${resource}`]),
+    ...(reviews.length > 0
+      ? [`close ${reviews.slice(0, 3).join(', ')}${reviews.length > 3 ? ' and others' : ''}`]
+      : []),
+  ];
+  return `${resource} is tainted by break-glass since ${taintedAt}: ${todo.join('; ')}`;
+}
