@@ -57,19 +57,21 @@ export async function readPage(
   tx: ReadTx,
   log: Pick<AuditLog, 'timeOf'>,
   device: DeviceRow,
-  from: JournalHead,
+  row: JournalRow | undefined,
   lines: readonly string[],
 ): Promise<{ read: ReadLine[]; past: JournalPast }> {
   const past = new JournalPast(tx, device.id);
   const judge = new OpeningJudge(tx, log, device, past);
   const read: ReadLine[] = [];
   const onPage = new Set<string>();
-  let head = from;
+  let head = headOf(device.id, row);
+  let highest = row?.highest ?? 0;
   for (const line of lines) {
     const one = await readLine(line);
     if (one.kind === 'new') {
       past.add(one.entry);
       onPage.add(one.head.hash);
+      highest = Math.max(highest, one.entry.seq);
     }
     if (one.kind === 'new' || (one.kind === 'known' && one.moves)) head = one.head;
     read.push(one);
@@ -84,9 +86,9 @@ export async function readPage(
       return { kind: 'unreadable', sha256, isNew: before.length === 0, finding: signed.finding };
     }
     const { entry, head: after } = signed;
-    const follows = doesFollow(entry, head);
-    if (!follows && (await isKnown(line, entry, after)))
+    if (await isKnown(line, entry, after))
       return { kind: 'known', entry, head: after, moves: after.seq > head.seq };
+    const follows = doesFollow(entry, head);
     const { opening, findings } = await judged(entry);
     const all = [
       ...(follows ? [] : [wordsOfBreak(entry, head)]),
@@ -97,6 +99,7 @@ export async function readPage(
   }
 
   async function isKnown(line: string, { seq }: JournalEntry, after: JournalHead): Promise<boolean> {
+    if (seq > highest) return false;
     if ((seq === head.seq && after.hash === head.hash) || onPage.has(after.hash)) return true;
     return past.has(line, seq);
   }

@@ -95,7 +95,7 @@ export function createJournals(
     async take(tx, device, lines) {
       await tx.lockTarget(device.id, 'journal', '');
       const before = await tx.journal(device.id);
-      const { read, past } = await readPage(tx, log, device, headOf(device.id, before), lines);
+      const { read, past } = await readPage(tx, log, device, before, lines);
       const broken = breaksIn(read);
       const held = broken.length > 0 ? await breaks.hold(tx, device) : [];
       let audit: AuditRow | undefined;
@@ -103,7 +103,8 @@ export function createJournals(
       for (const one of read) {
         const written = await record(tx, device, one);
         if (one.kind === 'new') await uses.follow(tx, device, one, past);
-        if (one.kind === 'new' || (one.kind === 'known' && one.moves)) row = { ...row, ...one.head };
+        if (one.kind === 'new' || (one.kind === 'known' && one.moves))
+          row = { ...row, ...one.head, highest: Math.max(row.highest, one.head.seq) };
         audit = written ?? audit;
       }
       if (broken.length > 0) row = await breaks.mark(tx, device, row, broken, held);
@@ -167,6 +168,7 @@ function newRow({ id }: DeviceRow): JournalRow {
   return {
     deviceId: id,
     ...headOf(id, undefined),
+    highest: 0,
     reconciledAt: 0,
     brokenAt: null,
     why: null,

@@ -310,6 +310,8 @@ export interface JournalRow {
   deviceId: string;
   seq: number;
   hash: string;
+  /** Of all numbers that were ever told: more than `seq` where it was rolled back. */
+  highest: number;
   reconciledAt: number;
   /** Since when a person has to look at it; null while all is well. */
   brokenAt: number | null;

@@ -27,6 +27,8 @@ export interface CallOptions {
   /** Changes the message after it was signed. */
   tamper?: (sent: Sent) => void;
   tag?: string;
+  /** Signed where the profile covers them. */
+  headers?: Record<string, string>;
 }
 
 export class TestDevice {
@@ -79,7 +81,7 @@ export class TestDevice {
   async prepare(method: string, path: string, body: unknown, options: CallOptions = {}): Promise<Sent> {
     const url = new URL(path, this.base);
     const text = body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body);
-    const headers: Record<string, string> = {};
+    const headers: Record<string, string> = { ...options.headers };
     if (text !== undefined) {
       headers['content-type'] = 'application/json';
       headers['idempotency-key'] = options.idempotencyKey ?? randomBytes(12).toString('base64url');

@@ -44,6 +44,7 @@ export const breakGlass: Migration = {
         device_id text primary key,
         seq ${integer} not null,
         hash text not null,
+        highest ${integer} not null,
         reconciled_at ${integer} not null,
         broken_at ${integer},
         why text,
