@@ -14,14 +14,17 @@ import { peopleOf } from './approvers.ts';
 import { type AuditLog, BROKER } from './audit-log.ts';
 import type { Opening } from './journal-openings.ts';
 import type { JournalPast } from './journal-past.ts';
-import type { NewEntry } from './journal-reading.ts';
+import type { NewEntry, ReadLine } from './journal-reading.ts';
 import type { Outbox } from './outbox.ts';
 import { plainWords } from './plain-words.ts';
 import type { UseMatter } from './review-matter.ts';
 import type { Reviews } from './reviews.ts';
 import type { CurrentRules } from './rules.ts';
+import { holdEpochs, taint } from './taints.ts';
 
 export interface JournalUses {
+  /** What entries may taint, until this transaction ends. To be asked for before the log is written to. */
+  hold(tx: Tx, read: readonly ReadLine[]): Promise<void>;
   follow(tx: Tx, device: DeviceRow, taken: NewEntry, past: JournalPast): Promise<void>;
 }
 
@@ -32,10 +35,9 @@ export function createJournalUses(
   outbox: Outbox,
 ): JournalUses {
   async function opened(tx: Tx, device: DeviceRow, taken: NewEntry, opening: Opening): Promise<void> {
-    const { pack, isSound } = opening;
+    const { isSound } = opening;
     const matter = matterOf(device, taken, opening, await tx.now());
-    // The pack says what it opens; the journal, only where the broker knows of no pack.
-    const resource = pack?.resource ?? (isKnown(matter.resource) ? matter.resource : null);
+    const resource = resourceOf(opening);
     const isDrill = matter.drill && resource !== null && isCanary(resource);
     const reviewId = isDrill ? null : await reviews.openAbout(tx, device.user, resource, matter);
     if (isSound)
@@ -54,12 +56,13 @@ export function createJournalUses(
         reconciledAt: parseInstant(matter.reconciledAt),
         reviewId,
       });
-    if (!isDrill && resource !== null) await tx.taintResource(resource, await tx.now());
+    if (!isDrill && resource !== null) await taint(tx, resource);
     await tell(tx, device, taken, matter, reviewId);
   }
 
-  function isKnown(resource: string): boolean {
-    return rules().catalogue.resources.has(resource);
+  /** The pack says what it opens; the journal, only where the broker knows of no pack. */
+  function resourceOf({ event, pack }: Opening): string | null {
+    return pack?.resource ?? (rules().catalogue.resources.has(event.resource) ? event.resource : null);
   }
 
   function isCanary(resource: string): boolean {
@@ -126,6 +129,14 @@ export function createJournalUses(
   }
 
   return {
+    hold(tx, read) {
+      const openings = read.flatMap((one) => (one.kind === 'new' && one.opening ? [one.opening] : []));
+      return holdEpochs(
+        tx,
+        openings.flatMap((opening) => resourceOf(opening) ?? []),
+      );
+    },
+
     async follow(tx, device, taken, past) {
       const { event } = taken.entry;
       if (taken.opening) await opened(tx, device, taken, taken.opening);

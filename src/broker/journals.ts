@@ -98,6 +98,7 @@ export function createJournals(
       const { read, past } = await readPage(tx, log, device, before, lines);
       const broken = breaksIn(read);
       const held = broken.length > 0 ? await breaks.hold(tx, device) : [];
+      await uses.hold(tx, read);
       let audit: AuditRow | undefined;
       let row = before ?? newRow(device);
       for (const one of read) {

@@ -5,15 +5,14 @@
 import type { BreakGlassState } from '../protocol/messages.ts';
 import { formatInstant } from '../protocol/time.ts';
 import type { BreakGlassEpochRow } from '../store/rows.ts';
-import type { ReadTx } from '../store/store.ts';
+import type { ReadTx, Tx } from '../store/store.ts';
 
 /** Ids that are told of. */
 const MOST_REVIEWS = 100;
 
 export async function breakGlassState(tx: ReadTx, row: BreakGlassEpochRow): Promise<BreakGlassState> {
   const open = await tx.reviews({ resource: row.resource, state: 'open', limit: MOST_REVIEWS });
-  const isRotated = row.taintedAt !== null && row.rotatedAt !== null && row.rotatedAt > row.taintedAt;
-  const taintedAt = isRotated && open.length === 0 ? null : row.taintedAt;
+  const taintedAt = isRotated(row) && open.length === 0 ? null : row.taintedAt;
   return {
     resource: row.resource,
     epoch: row.epoch,
@@ -21,6 +20,26 @@ export async function breakGlassState(tx: ReadTx, row: BreakGlassEpochRow): Prom
     taintedAt: taintedAt === null ? null : formatInstant(taintedAt),
     reviews: open.map(({ id }) => id),
   };
+}
+
+/**
+ * Held until the transaction ends, so that a rotation and a taint cannot pass each other. To be asked for before the log is written
+ * to, in one order.
+ */
+export async function holdEpochs(tx: Tx, resources: Iterable<string>): Promise<void> {
+  for (const resource of [...new Set(resources)].sort())
+    await tx.lockTarget('break-glass', resource, 'epoch');
+}
+
+/** A taint that no rotation came after goes on; any other begins anew. The epoch is held. */
+export async function taint(tx: Tx, resource: string): Promise<void> {
+  const row = await tx.breakGlassEpoch(resource);
+  if (row.taintedAt !== null && !isRotated(row)) return;
+  await tx.putBreakGlassEpoch({ ...row, taintedAt: await tx.now() });
+}
+
+function isRotated({ rotatedAt, taintedAt }: BreakGlassEpochRow): boolean {
+  return taintedAt !== null && rotatedAt !== null && rotatedAt > taintedAt;
 }
 
 /** Of each resource that is. */
@@ -33,9 +52,9 @@ export async function taintedStates(tx: ReadTx): Promise<BreakGlassState[]> {
 
 /** In words: what has to be done about it. */
 export function taintWarning({ resource, taintedAt, rotatedAt, reviews }: BreakGlassState): string {
-  const isRotated = rotatedAt !== null && taintedAt !== null && rotatedAt > taintedAt;
+  const isClean = rotatedAt !== null && taintedAt !== null && rotatedAt > taintedAt;
   const todo = [
-    ...(isRotated ? [] : [`oncall break-glass rotate ${resource}`]),
+    ...(isClean ? [] : [`oncall break-glass rotate ${resource}`]),
     ...(reviews.length > 0
       ? [`close ${reviews.slice(0, 3).join(', ')}${reviews.length > 3 ? ' and others' : ''}`]
       : []),

@@ -127,14 +127,19 @@ export interface ReadTx {
   alarms(): Promise<readonly AlarmRow[]>;
 
   pack(id: string): Promise<PackRow | undefined>;
+  /** Newest first. */
+  packs(filter: PackFilter): Promise<readonly PackRow[]>;
+  /** Of a resource whose epoch was never rotated nor tainted: the first. */
+  breakGlassEpoch(resource: string): Promise<BreakGlassEpochRow>;
+  /** Those that were ever rotated or tainted, by resource. */
+  breakGlassEpochs(): Promise<readonly BreakGlassEpochRow[]>;
+  /** Of what was opened by packs of this resource: open ones, oldest first. */
+  openUseReviews(resource: string): Promise<readonly string[]>;
+
   packUse(packId: string, slot: number): Promise<PackUseRow | undefined>;
   journal(deviceId: string): Promise<JournalRow | undefined>;
   /** Those that a person has to look at, the longest first. */
   brokenJournals(): Promise<readonly JournalRow[]>;
-  /** The first one where nothing has happened yet. */
-  breakGlassEpoch(resource: string): Promise<BreakGlassEpochRow>;
-  /** Of the resources that something has happened to. */
-  breakGlassEpochs(): Promise<readonly BreakGlassEpochRow[]>;
   /** Of this resource, newest first. */
   drills(resource: string, limit: number): Promise<readonly DrillRow[]>;
 
@@ -189,6 +194,16 @@ export interface GrantFilter {
   requestId?: string;
   states?: readonly GrantRow['state'][];
   rule?: string;
+  limit: number;
+}
+
+export interface PackFilter {
+  user?: string;
+  deviceId?: string;
+  resource?: string;
+  state?: PackRow['state'];
+  /** Their time goes on beyond this. */
+  endsAfter?: number;
   limit: number;
 }
 
@@ -261,13 +276,15 @@ export interface Tx extends ReadTx {
 
   /** Throws `conflict` where the id is taken. */
   insertPack(row: PackRow): Promise<void>;
+  updatePack(
+    id: string,
+    change: Partial<Pick<PackRow, 'endsAt' | 'confirmedAt' | 'state' | 'revokedAt'>>,
+  ): Promise<void>;
+  putBreakGlassEpoch(row: BreakGlassEpochRow): Promise<void>;
+
   /** False if this slot of this pack was used already. */
   insertPackUse(row: PackUseRow): Promise<boolean>;
   putJournal(row: JournalRow): Promise<void>;
-  /** Tainted since `atMs`, unless it has been since before, and was not rotated after. */
-  taintResource(resource: string, atMs: number): Promise<void>;
-  /** The next epoch, rotated at `atMs`: returns its number. Whether that ends a taint hangs on the reviews. */
-  raiseBreakGlassEpoch(resource: string, atMs: number): Promise<number>;
   /** False if the id is taken: it is recorded already. */
   insertDrill(row: DrillRow): Promise<boolean>;
 

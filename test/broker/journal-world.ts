@@ -114,6 +114,13 @@ export class JournalWorld {
   /** Slots are half an hour apart and good for an hour: this one and the one before it are good now. */
   readonly slotNow = 2;
 
+  async rotate(resource: string, at = this.now()): Promise<void> {
+    await this.store.write(async (tx) => {
+      const row = await tx.breakGlassEpoch(resource);
+      await tx.putBreakGlassEpoch({ ...row, epoch: row.epoch + 1, rotatedAt: at });
+    });
+  }
+
   upload(journal: TestJournal, lines: readonly string[] = journal.lines): Promise<Answer<JournalReply>> {
     return journal.device.post<JournalReply>('/v1/break-glass/journal', { lines });
   }

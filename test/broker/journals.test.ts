@@ -200,7 +200,7 @@ it('lets a device that was revoked hand in its journal, and nothing else', async
 it('notes what was so without anybody being at fault: a pack that had been revoked, an epoch that was over', async () => {
   const revokedAt = world.now() - 10 * MINUTE;
   const pack = await world.pack(world.ana, { state: 'revoked', revokedAt, epoch: 0 });
-  await world.store.write((tx) => tx.raiseBreakGlassEpoch('db-replica', revokedAt));
+  await world.rotate('db-replica', revokedAt);
   const { result: before } = await world.ana.get<{ seq: number }>('/v1/break-glass/journal');
   const journal = await continued(before.seq);
   await journal.breakGlass({ pack: pack.id, slot: world.slotNow, outage: 400 });
@@ -232,7 +232,7 @@ it('keeps a resource tainted until it was rotated after that, and each review is
   expect((await world.dora.get('/v1/break-glass/resources')).status).toBe(200);
 
   world.pass(MINUTE);
-  await world.store.write(async (tx) => tx.raiseBreakGlassEpoch('db-replica', await tx.now()));
+  await world.rotate('db-replica');
   expect((await state())?.taintedAt).not.toBeNull();
   for (const { id } of await world.reviews())
     expect(

@@ -3,6 +3,7 @@ import type { BuildContext } from '../../src/store/query-context.ts';
 import type { Store } from '../../src/store/store.ts';
 import type { ChildTarget } from './child.ts';
 import { auditContract } from './contract-audit.ts';
+import { breakGlassContract } from './contract-break-glass.ts';
 import { credentialContract } from './contract-credentials.ts';
 import { incidentContract } from './contract-incidents.ts';
 import { jobContract } from './contract-jobs.ts';
@@ -68,6 +69,7 @@ export function storeContract(name: string, create: () => Promise<TestStore>): v
     shiftContract(context);
     outboxContract(context);
     reviewContract(context);
+    breakGlassContract(context);
     credentialContract(context);
     replayContract(context);
     jobContract(context);
