@@ -28,6 +28,17 @@ export const sections: readonly CommandSection[] = [
         load: async () => (await import('./commands/request.ts')).requestCommand,
       },
       {
+        name: 'break-glass',
+        summary: 'access when nothing else works',
+        children: [
+          {
+            name: 'list',
+            summary: 'what break-glass left at the resources, and what has to be cleaned up',
+            load: async () => (await import('./commands/break-glass-list.ts')).breakGlassListCommand,
+          },
+        ],
+      },
+      {
         name: 'run',
         summary: 'run a command with access to its targets',
         aliases: ['exec'],
@@ -158,6 +169,11 @@ export const sections: readonly CommandSection[] = [
             name: 'list',
             summary: 'open reviews that concern you',
             load: async () => (await import('./commands/reviews-list.ts')).reviewsListCommand,
+          },
+          {
+            name: 'show',
+            summary: 'what one of them is about',
+            load: async () => (await import('./commands/reviews-show.ts')).reviewsShowCommand,
           },
           {
             name: 'close',

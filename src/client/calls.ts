@@ -4,6 +4,7 @@ import type {
   AskRequest,
   AuditPage,
   AuditWho,
+  BreakGlassStates,
   CheckpointReply,
   CloseReview,
   CredentialReply,
@@ -116,8 +117,14 @@ export const dryRunRevoke = (broker: BrokerClient, revoke: Revoke) =>
 /** Open ones that concern this person; all of them with the right to review. */
 export const listReviews = (broker: BrokerClient, { all }: { all: boolean }) =>
   broker.get<ReviewList>(`/v1/reviews${query({ all: all ? 'true' : undefined })}`);
+export const getReview = (broker: BrokerClient, id: string) =>
+  broker.get<ReviewView>(`/v1/reviews/${part(id)}`);
 export const closeReview = (broker: BrokerClient, id: string, close: CloseReview) =>
   broker.post<ReviewView>(`/v1/reviews/${part(id)}/close`, close);
+
+/** What break-glass left at the resources; for those who review. */
+export const listBreakGlassStates = (broker: BrokerClient) =>
+  broker.get<BreakGlassStates>('/v1/break-glass/resources');
 
 export const getCheckpoint = (broker: BrokerClient, from: number) =>
   broker.get<CheckpointReply>(`/v1/audit/checkpoint${query({ from })}`);

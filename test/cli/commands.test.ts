@@ -22,6 +22,22 @@ import {
   waiting,
 } from './views.ts';
 
+const useReview = {
+  ...review,
+  ...{ id: 'rev_01kdzabcdefghjkmnp2', kind: 'break-glass', requestId: null, grantId: null },
+  use: {
+    ...{ device: DEVICE_ID, seq: 3, pack: 'bg_01kdzabcdefghjkmnp0', slot: 2 },
+    ...{ resource: 'db-replica', role: 'read', reason: 'down', incident: null, drill: false },
+    ...{ openedAt: '2026-01-05T01:00:00.000Z', reconciledAt: '2026-01-05T02:00:00.000Z' },
+    ...{ tools: ['psql', 'ssh'], notes: ['the pack had been revoked at 2026-01-05T00:00:00.000Z'] },
+  },
+};
+const journalReview = {
+  ...useReview,
+  ...{ id: 'rev_01kdzabcdefghjkmnp3', use: null },
+  journal: { device: DEVICE_ID, why: 'entry 4 is missing before it' },
+};
+
 /** Each command with the answers it needs, and what a person must be able to read from it. */
 const CASES: [args: string, answers: NonNullable<Stage['answers']>, shown: string[]][] = [
   ['whoami', { 'GET /v1/me': me }, ['alice', 'laptop', 'on call for orders-primary', 'phone']],
@@ -43,6 +59,67 @@ const CASES: [args: string, answers: NonNullable<Stage['answers']>, shown: strin
       'of what you opened, due',
       'channel slack has not delivered for 5m',
     ],
+  ],
+  [
+    'resources',
+    {
+      'GET /v1/resources': {
+        resources: [{ ...resource, taintedAt: '2026-01-05T01:00:00.000Z' }],
+        bundles: [],
+      },
+    },
+    ['TAINTED BY BREAK-GLASS', 'since '],
+  ],
+  [
+    'break-glass list',
+    {
+      'GET /v1/break-glass/resources': {
+        resources: [
+          {
+            ...{ resource: 'db-replica', epoch: 3, rotatedAt: null, reviews: [useReview.id] },
+            taintedAt: '2026-01-05T01:00:00.000Z',
+          },
+        ],
+      },
+    },
+    ['db-replica', '3', useReview.id],
+  ],
+  [
+    'break-glass list',
+    { 'GET /v1/break-glass/resources': { resources: [] } },
+    ['no resource has break-glass'],
+  ],
+  [
+    'reviews list',
+    { 'GET /v1/reviews': { reviews: [useReview, journalReview] } },
+    ['db-replica:read: down', 'the journal of dev_'],
+  ],
+  [
+    `reviews show ${useReview.id}`,
+    { [`GET /v1/reviews/${useReview.id}`]: useReview },
+    [
+      'db-replica:read',
+      'down',
+      'psql ssh',
+      'slot 2',
+      'by the clock of the device',
+      'the pack had been revoked',
+    ],
+  ],
+  [
+    `reviews show ${journalReview.id.slice(0, -1)}`,
+    {
+      'GET /v1/reviews': { reviews: [journalReview] },
+      [`GET /v1/reviews/${journalReview.id}`]: {
+        ...journalReview,
+        state: 'closed',
+        outcome: 'misuse',
+        closedBy: 'bob',
+        closedAt: '2026-01-05T02:14:00.000Z',
+        note: 'looked',
+      },
+    },
+    ['closed: misuse', 'entry 4 is missing', 'by bob', 'looked'],
   ],
   ['reviews list', { 'GET /v1/reviews': { reviews: [review] } }, [review.id, 'alice', 'override', 'bob']],
   [
@@ -181,7 +258,10 @@ describe.each(CASES)('oncall %s', (args, answers, shown) => {
 
   it('is one versioned object as JSON, and a line as ndjson', async () => {
     const name = words
-      .slice(0, words[0] && ['devices', 'incident', 'reviews', 'audit'].includes(words[0]) ? 2 : 1)
+      .slice(
+        0,
+        words[0] && ['devices', 'incident', 'reviews', 'audit', 'break-glass'].includes(words[0]) ? 2 : 1,
+      )
       .join('.');
     const json = await play([...words, '--json'], { answers });
     expect(JSON.parse(json.stdout)).toMatchObject({ schema: `oncall.${name}/v1` });

@@ -4,8 +4,9 @@ import type { BundleView, ResourceView } from '../../protocol/messages.ts';
 import { formatTarget } from '../../protocol/names.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
-import { type Line, writeResult } from '../io.ts';
+import { type Line, type Piece, writeResult } from '../io.ts';
 import { tableLines } from '../table.ts';
+import { bothTimes } from '../times.ts';
 
 export const resourcesCommand = defineCommand<object>({
   declare: () => {},
@@ -19,11 +20,11 @@ export async function runResources(context: Context): Promise<void> {
   await writeResult(context.io, context.format, {
     command: 'resources',
     data: { resources, bundles },
-    lines: () => [...resourceLines(resources), ...bundleLines(bundles)],
+    lines: () => [...resourceLines(resources, context.now()), ...bundleLines(bundles)],
   });
 }
 
-function resourceLines(resources: readonly ResourceView[]): Line[] {
+function resourceLines(resources: readonly ResourceView[], now: number): Line[] {
   return tableLines(resources, [
     { header: 'RESOURCE', cell: ({ name }) => ({ text: name, style: 'bold' }) },
     { header: 'KIND', cell: ({ kind }) => kind },
@@ -35,6 +36,16 @@ function resourceLines(resources: readonly ResourceView[]): Line[] {
       cell: ({ session }) =>
         `${formatDuration(session.defaultSeconds)}, at most ${formatDuration(session.maxSeconds)}`,
     },
+    // An older broker says nothing of it.
+    ...(resources.some(({ taintedAt }) => taintedAt)
+      ? [
+          {
+            header: 'TAINTED BY BREAK-GLASS',
+            cell: ({ taintedAt }: ResourceView): Piece =>
+              taintedAt ? { text: `since ${bothTimes(taintedAt, now)}`, style: 'red' } : '-',
+          },
+        ]
+      : []),
     { header: 'DESCRIPTION', cell: ({ description }) => description ?? '-' },
   ]);
 }
