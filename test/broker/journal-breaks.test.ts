@@ -1,5 +1,9 @@
 // Journals that do not add up: what shows, what is kept of them, what follows, and who decides.
+import { Readable } from 'node:stream';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type AuditEntry, encodeEntry } from '../../src/audit/entry.ts';
+import { leafHash } from '../../src/audit/tree-hash.ts';
+import { verifyExport } from '../../src/audit/verify.ts';
 import { MAX_LINE_BYTES } from '../../src/break-glass/journal-entry.ts';
 import type { StatusReply } from '../../src/protocol/messages.ts';
 import { sampleCredential, sampleGrant } from '../store/sample-rows.ts';
@@ -386,4 +390,24 @@ describe('until somebody has decided', () => {
     expect(await alarmOf()).toBeUndefined();
     expect(await told()).toBe(3);
   });
+});
+
+it('the log of all that verifies without the broker, and an altered line in it does not', async () => {
+  const { lines, pins } = await world.exported();
+  const problemsOf = async (changed: readonly string[]) =>
+    (await verifyExport(Readable.from(changed), pins)).problems;
+  expect(await problemsOf(lines)).toEqual([]);
+
+  const at = lines.findIndex((line) => line.includes('"event":"journal.open"'));
+  const { entry } = JSON.parse(lines[at]!) as { entry: AuditEntry };
+  const { line } = entry.data as { line: string };
+  const altered = {
+    ...entry,
+    data: { ...(entry.data as object), line: line.replace('"slot":2', '"slot":3') },
+  };
+  const bytes = encodeEntry(altered);
+  const hash = Buffer.from(leafHash(bytes)).toString('base64url');
+  const forged = `{"entry":${Buffer.from(bytes)},"leafHash":"${hash}"}`;
+  const found = await problemsOf(lines.toSpliced(at, 1, forged));
+  expect(found[0]).toMatchObject({ index: entry.index, kind: 'bad-signature' });
 });

@@ -1,6 +1,15 @@
 // A broker with two resources to break the glass of, of which one is a canary; devices with packs; and a clock that a test moves.
+
+import type { EvidenceOptions } from '../../src/audit/evidence.ts';
+import { writeExport } from '../../src/audit/export.ts';
 import type { RunningBroker } from '../../src/broker/broker.ts';
-import type { JournalReply, ReviewList, ReviewView } from '../../src/protocol/messages.ts';
+import type {
+  CheckpointReply,
+  Identity,
+  JournalReply,
+  ReviewList,
+  ReviewView,
+} from '../../src/protocol/messages.ts';
 import type { AlarmRow, AuditRow, PackRow } from '../../src/store/rows.ts';
 import type { Store } from '../../src/store/store.ts';
 import { type AtPoint, decorateStore } from '../support/crash-points.ts';
@@ -36,6 +45,8 @@ export class JournalWorld {
   broker!: RunningBroker;
   store!: Store;
   at: AtPoint = () => undefined;
+  /** Of the store, within changes. */
+  calls = 0;
   #nowMs = Number.NaN;
   #packs = 0;
   ana!: TestDevice;
@@ -57,7 +68,10 @@ export class JournalWorld {
       decorate: {
         store(store) {
           world.store = store;
-          return decorateStore(store, (point) => world.at(point));
+          return counting(
+            decorateStore(store, (point) => world.at(point)),
+            () => world.calls++,
+          );
         },
       },
     });
@@ -138,8 +152,37 @@ export class JournalWorld {
     return (await this.store.read((tx) => tx.auditSearch({ event, subject, limit: 1000 }))).toReversed();
   }
 
+  /** Of the whole log, line by line, and the keys that it is signed with. */
+  async exported(): Promise<{ lines: string[]; pins: EvidenceOptions }> {
+    const identity = (await (await fetch(`${this.installation.url}/v1/identity`)).json()) as Identity;
+    const { origin, logKey: logPublicKey, identityKey: identityPublicKey } = identity;
+    const rows = await this.store.read(async (tx) => tx.auditEntries(0, await tx.auditSize()));
+    const { result } = await this.carla.get<CheckpointReply>('/v1/audit/checkpoint?from=0');
+    const written = writeExport({ origin, logPublicKey, identityPublicKey }, rows, () => result.checkpoint);
+    const lines: string[] = [];
+    for await (const line of written) lines.push(line.trimEnd());
+    return { lines, pins: { logPublicKey, identityPublicKey } };
+  }
+
   /** A request of this device that says how far its journal is. */
   asWritten<T>(device: TestDevice, seq: number, path = '/v1/me'): Promise<Answer<T>> {
     return device.get<T>(path, { headers: { 'oncall-journal-seq': String(seq) } });
   }
+}
+
+function counting(store: Store, count: () => void): Store {
+  return {
+    ...store,
+    write: (work) =>
+      store.write((tx) =>
+        work(
+          new Proxy(tx, {
+            get(target, name) {
+              count();
+              return Reflect.get(target, name);
+            },
+          }),
+        ),
+      ),
+  };
 }

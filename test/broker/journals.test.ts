@@ -281,3 +281,25 @@ it('takes a drill for one where nothing is behind it, and for a use where someth
   const notices = await world.store.read((tx) => tx.notices({ subject: harmless.id, limit: 9 }));
   expect((notices[0]!.notice as unknown as Notice).title).toMatch(/^drill: /);
 });
+
+it('costs the same for each page, however much was told before', async () => {
+  const device = await enrolAnother('ana');
+  const journal = world.journal(device);
+  const costs: number[] = [];
+  for (let page = 0; page < 4; page++) {
+    const pack = await world.pack(device, { slots: slotsNow(8) });
+    for (let slot = 0; slot < 8; slot++)
+      await journal.breakGlass({ pack: pack.id, slot, resource: 'db-replica' });
+    const before = world.calls;
+    const { result } = await world.upload(journal, journal.lines.splice(0));
+    expect(result).toMatchObject({ ...journal.head, broken: null });
+    costs.push(world.calls - before);
+  }
+  expect(new Set(costs.slice(1)).size).toBe(1);
+});
+
+const slotsNow = (count: number) =>
+  Array.from({ length: count }, (_, number) => ({
+    ...{ number, serial: String(number) },
+    ...{ notBefore: world.now() - MINUTE, notAfter: world.now() + 60 * MINUTE },
+  }));
