@@ -14,6 +14,7 @@ import { measureDecisions } from './decisions.ts';
 import { measureFleet } from './fleet.ts';
 import { measureIssuers } from './issuers.ts';
 import { enrolEngineers } from './load.ts';
+import { measureReconciling } from './reconcile.ts';
 import { formatSection, isMet, type Section, toJson } from './report.ts';
 import { measureRequests } from './requests.ts';
 import { measureScale } from './scale.ts';
@@ -53,6 +54,7 @@ async function main(): Promise<void> {
   show(measureDecisions());
   show(measureScale());
   show(await measureAuditGrowth());
+  show(await measureReconciling());
 
   const marks = sections.flatMap(({ rows }) => rows.map(isMet)).filter((met) => met !== undefined);
   const seconds = Math.round((performance.now() - started) / 1000);
