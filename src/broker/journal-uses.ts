@@ -22,6 +22,10 @@ import type { Reviews } from './reviews.ts';
 import type { CurrentRules } from './rules.ts';
 import { holdEpochs, taint } from './taints.ts';
 
+/** Of one device: nobody reads more, and a flood of them would hide the others'. Reviews are opened all the same. */
+const MOST_NOTICES_AN_HOUR = 30;
+const HOUR_MS = 3_600_000;
+
 export interface JournalUses {
   /** What entries may taint, until this transaction ends. To be asked for before the log is written to. */
   hold(tx: Tx, read: readonly ReadLine[]): Promise<void>;
@@ -76,6 +80,9 @@ export function createJournalUses(
     matter: UseMatter,
     reviewId: string | null,
   ): Promise<void> {
+    const nowMs = await tx.now();
+    const count = await tx.countAttempt(`break-glass-notices:${device.id}`, HOUR_MS, nowMs);
+    if (count > MOST_NOTICES_AN_HOUR) return;
     const current = rules();
     const { breakGlass, reviews: reviewed } = current.catalogue;
     const told = [...breakGlass.notify, ...reviewed.owners];
@@ -85,12 +92,14 @@ export function createJournalUses(
       id: `break-glass/${device.id}/${head.hash}`,
       kind: 'break-glass',
       subject: reviewId ?? matter.pack,
-      to: peopleOf(current, told, device.user, await tx.now()),
+      to: peopleOf(current, told, device.user, nowMs),
       title: `${isDrill ? 'drill: ' : ''}${device.user} broke the glass of ${target} without the broker`,
       who: device.user,
       what: `${target}, slot ${matter.slot} of ${matter.pack}`,
       why: matter.reason,
-      howLong: `at ${matter.openedAt} by the clock of ${device.id}`,
+      howLong: `at ${matter.openedAt} by the clock of ${device.id}${
+        count === MOST_NOTICES_AN_HOUR ? '; what it tells of more, only the reviews say' : ''
+      }`,
       rule: isDrill ? 'drill' : 'break-glass',
       command: reviewId === null ? '' : `oncall reviews show ${reviewId}`,
     });

@@ -39,6 +39,9 @@ export interface SaidSeq {
 /** A request may have been signed before the device handed in what is known by now: no signature lives longer. */
 const ON_ITS_WAY_MS = 60_000;
 const MOST_REVIEWS = 100;
+const HOUR_MS = 3_600_000;
+/** Whoever has a device's key can write as much into its journal as they like; what the log takes of it has an end. */
+const MOST_PAGES_AN_HOUR = { active: 1000, revoked: 100 };
 
 export function createJournals(
   log: AuditLog,
@@ -94,6 +97,11 @@ export function createJournals(
   return {
     async take(tx, device, lines) {
       await tx.lockTarget(device.id, 'journal', '');
+      const pages = await tx.countAttempt(`journal:${device.id}`, HOUR_MS, await tx.now());
+      if (pages > MOST_PAGES_AN_HOUR[device.state])
+        throw new AppError('rate_limited', 'this device has handed in too many pages within the hour', {
+          hint: 'what is missing goes up later',
+        });
       const before = await tx.journal(device.id);
       const { read, past } = await readPage(tx, log, device, before, lines);
       const broken = breaksIn(read);

@@ -16,6 +16,7 @@ import { type AtPoint, decorateStore } from '../support/crash-points.ts';
 import { type Answer, enrolled, type TestDevice } from '../support/device.ts';
 import { type Installation, install, withPostgres } from '../support/installation.ts';
 import { TestJournal } from '../support/journal.ts';
+import { migrateStore, POSTGRES_STORE } from './second-broker.ts';
 
 export const MINUTE = 60_000;
 export const HOUR = 60 * MINUTE;
@@ -45,8 +46,8 @@ export class JournalWorld {
   broker!: RunningBroker;
   store!: Store;
   at: AtPoint = () => undefined;
-  /** Of the store, within changes. */
-  calls = 0;
+  /** Calls of the store, page by page. */
+  readonly costs: number[] = [];
   #nowMs = Number.NaN;
   #packs = 0;
   ana!: TestDevice;
@@ -55,13 +56,18 @@ export class JournalWorld {
   carla!: TestDevice;
   dora!: TestDevice;
 
-  static async start(): Promise<JournalWorld> {
+  /** `postgres`: on a store whose clock is the database's, so that no test moves it. */
+  static async start({ postgres = false } = {}): Promise<JournalWorld> {
     const world = new JournalWorld();
     const catalogue = withPostgres(undefined, CANARY).replace(
       '    credential: 10m\n',
       '    credential: 10m\n    breakGlass: { roles: [read] }\n',
     );
-    world.installation = await install({ catalogue, now: () => world.now() });
+    world.installation = await install({
+      ...{ catalogue, now: () => world.now() },
+      ...(postgres && { store: POSTGRES_STORE }),
+    });
+    if (postgres) await migrateStore(world.installation);
     world.broker = await world.installation.start({
       now: () => world.now(),
       env: { HOOK: 'whsec_c2VjcmV0LW9mLXRoZS1ob29r' },
@@ -70,7 +76,7 @@ export class JournalWorld {
           world.store = store;
           return counting(
             decorateStore(store, (point) => world.at(point)),
-            () => world.calls++,
+            (calls) => world.costs.push(calls),
           );
         },
       },
@@ -80,7 +86,7 @@ export class JournalWorld {
       ...[device('ana'), device('ana'), device('ben'), device('carla')],
       device('dora'),
     ])) as [TestDevice, TestDevice, TestDevice, TestDevice, TestDevice];
-    world.#nowMs = Math.ceil(Date.now() / HOUR) * HOUR;
+    if (!postgres) world.#nowMs = Math.ceil(Date.now() / HOUR) * HOUR;
     return world;
   }
 
@@ -170,19 +176,24 @@ export class JournalWorld {
   }
 }
 
-function counting(store: Store, count: () => void): Store {
+/** What each change that took a page has asked the store for. */
+function counting(store: Store, ofPage: (calls: number) => void): Store {
   return {
     ...store,
-    write: (work) =>
-      store.write((tx) =>
-        work(
-          new Proxy(tx, {
-            get(target, name) {
-              count();
-              return Reflect.get(target, name);
-            },
-          }),
-        ),
-      ),
+    async write(work) {
+      let calls: PropertyKey[] = [];
+      const result = await store.write((tx) => {
+        calls = [];
+        const watched = new Proxy(tx, {
+          get(target, name) {
+            calls.push(name);
+            return Reflect.get(target, name);
+          },
+        });
+        return work(watched);
+      });
+      if (calls.includes('putJournal')) ofPage(calls.length);
+      return result;
+    },
   };
 }

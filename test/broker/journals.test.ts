@@ -282,20 +282,48 @@ it('takes a drill for one where nothing is behind it, and for a use where someth
   expect((notices[0]!.notice as unknown as Notice).title).toMatch(/^drill: /);
 });
 
+it('tells of thirty openings an hour, and of every one by a review', async () => {
+  const device = await enrolAnother('ben');
+  const pack = await world.pack(device, { slots: slotsNow(40) });
+  const journal = world.journal(device);
+  for (let slot = 0; slot < 35; slot++) await journal.open({ pack: pack.id, slot });
+  expect((await world.upload(journal)).result.broken).toBeNull();
+  const opened = (await world.reviews()).filter(({ use }) => use?.device === device.id);
+  expect(opened).toHaveLength(35);
+  const told = await Promise.all(
+    opened.map(({ id }) => world.store.read((tx) => tx.notices({ subject: id, limit: 9 }))),
+  );
+  expect(told.flat()).toHaveLength(30);
+});
+
+it('takes no more of a device that was revoked than a journal may have', async () => {
+  const device = await enrolAnother('ben');
+  await world.ben.post(`/v1/devices/${device.id}/revoke`);
+  const journal = world.journal(device);
+  await journal.write({ type: 'begin', checkpoint: null, contactAt: null });
+  await world.store.write(async (tx) => {
+    const nowMs = await tx.now();
+    for (let page = 0; page < 100; page++) await tx.countAttempt(`journal:${device.id}`, 60 * MINUTE, nowMs);
+  });
+  expect((await world.upload(journal)).error?.code).toBe('rate_limited');
+  world.pass(61 * MINUTE);
+  expect((await world.upload(journal)).result.seq).toBe(1);
+});
+
 it('costs the same for each page, however much was told before', async () => {
   const device = await enrolAnother('ana');
   const journal = world.journal(device);
-  const costs: number[] = [];
+  const before = world.costs.length;
   for (let page = 0; page < 4; page++) {
-    const pack = await world.pack(device, { slots: slotsNow(8) });
-    for (let slot = 0; slot < 8; slot++)
+    const pack = await world.pack(device, { slots: slotsNow(4) });
+    for (let slot = 0; slot < 4; slot++)
       await journal.breakGlass({ pack: pack.id, slot, resource: 'db-replica' });
-    const before = world.calls;
     const { result } = await world.upload(journal, journal.lines.splice(0));
     expect(result).toMatchObject({ ...journal.head, broken: null });
-    costs.push(world.calls - before);
   }
-  expect(new Set(costs.slice(1)).size).toBe(1);
+  const [, ...later] = world.costs.slice(before);
+  expect(later).toHaveLength(3);
+  expect(new Set(later).size).toBe(1);
 });
 
 const slotsNow = (count: number) =>
