@@ -2,12 +2,13 @@
 // `import()` stays lazy: twice as fast as one ESM bundle (the ESM loader alone costs about 12 ms). The chunks that asking
 // for access needs are then packed into main.js, because forty files cost more to find and open than to run. All but the
 // native add-ons is bundled, so what gets installed is what was tested.
+// The scripts for shell completion are written from the commands themselves; a test says when those in the repository are old.
+// `--test` builds dist/test/ instead: the demo, the bench and the fault-injecting broker, which are never packed.
 // `--sbom` writes dist/sbom.cdx.json: npm's own list (CycloneDX) of what is installed, and of what is in the bundles.
-// `--test` also builds dist/test/: the demo, the bench and the fault-injecting broker, which are never packed.
 import { execFileSync } from 'node:child_process';
 import { copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { basename, dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { build, transform } from 'esbuild';
 
 const require = createRequire(import.meta.url);
@@ -153,6 +154,15 @@ function listParts() {
   return { ...list, metadata: { ...list.metadata, component }, components, dependencies };
 }
 
+async function writeCompletions(folder) {
+  await bundle(folder, { generate: 'src/cli/completion/generate.ts' });
+  const { generateCompletions } = require(resolve(folder, 'generate.js'));
+  const scripts = await generateCompletions('src/cli/completion');
+  await mkdir('completions', { recursive: true });
+  for (const [name, text] of Object.entries(scripts)) await writeFile(join('completions', name), text);
+  await rm(folder, { recursive: true });
+}
+
 // Made aside and put in place at once: a build that fails, or runs beside a test, leaves a whole dist/ at every moment.
 const fresh = `.dist-${process.pid}`;
 await bundle(fresh, { main: 'src/main.ts' }, [
@@ -171,7 +181,8 @@ await bundleWhole(fresh, {
   agent: 'src/agent/main.ts',
   'keychain-child': 'src/client/keychain-child.ts',
 });
-if (process.argv.includes('--test')) {
+if (!process.argv.includes('--test')) await writeCompletions(join(fresh, 'completion'));
+else {
   await bundle(join(fresh, 'test'), {
     bench: 'test/bench/main.ts',
     demo: 'test/demo/main.ts',

@@ -1,10 +1,12 @@
 /**
- * What is asked all the time, by prompts and scripts: `--version` and plain `status`. Built into one small file of its own,
+ * What is asked all the time, by prompts, scripts and shells that start: `--version`, plain `status` and `completion`. Built into one small file of its own,
  * which bin/oncall asks first. It answers or says who does, and fails at nothing: for whatever it does not know or cannot do,
  * main.ts starts from the beginning, and says what is wrong.
  */
+import { join } from 'node:path';
 import { readAgentArguments } from './agent/arguments.ts';
 import { readPlainStatus } from './cli/common-options.ts';
+import { isCompletionShell, readCompletionScript } from './cli/completion-script.ts';
 import { processIo } from './cli/io.ts';
 import { printStatus } from './cli/plain-status.ts';
 import { version } from './protocol/version.ts';
@@ -19,6 +21,11 @@ export async function answer(argv: readonly string[]): Promise<'agent.js' | 'mai
     return undefined;
   }
   try {
+    const [word, shell = '', ...more] = argv;
+    if (word === 'completion' && more.length === 0 && isCompletionShell(shell)) {
+      io.stdout.write(readCompletionScript(join(__dirname, '..', 'completions'), shell));
+      return undefined;
+    }
     const plain = readPlainStatus(argv);
     if (plain === undefined) return 'main.js';
     await printStatus({ io, env: process.env, now: Date.now(), ...plain });

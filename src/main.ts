@@ -33,6 +33,7 @@ async function runInterruptibly(common: CommonOptions, run: Run): Promise<void> 
     signals,
     keychainChild: [process.execPath, join(__dirname, 'keychain-child.js')],
     agentProgram: [process.execPath, ...SMALL, join(__dirname, 'agent.js')],
+    completionsDir: join(__dirname, '..', 'completions'),
     exitWith: (code) => {
       process.exitCode = code;
     },

@@ -198,6 +198,11 @@ export const sections: readonly CommandSection[] = [
         load: async () => (await import('./commands/setup.ts')).setupCommand,
       },
       {
+        name: 'completion',
+        summary: 'print what makes a shell complete commands and names',
+        load: async () => (await import('./commands/completion.ts')).completionCommand,
+      },
+      {
         name: 'whoami',
         summary: 'who you are to the broker, and your shifts',
         load: async () => (await import('./commands/whoami.ts')).whoamiCommand,

@@ -4,6 +4,7 @@
  * is loaded only when that command was asked for.
  */
 import type { Command } from 'commander';
+import type { NameList } from '../client/completion-names.ts';
 import { parseDuration } from '../protocol/durations.ts';
 import { AppError } from '../protocol/errors.ts';
 import { parseTarget } from '../protocol/names.ts';
@@ -17,9 +18,27 @@ export interface Typed {
   readonly rest: readonly string[] | undefined;
 }
 
+/** What the shell offers for one argument, or for the value of one option. */
+export interface Offer {
+  /** Live names, from the files that the client keeps; `profiles` are the folders of the installations. */
+  readonly names?: readonly (NameList | 'profiles')[];
+  /** Fixed words, with what each is where that is not plain. */
+  readonly words?: readonly (string | readonly [word: string, description: string])[];
+  readonly paths?: 'files' | 'folders';
+  /** Another program and its arguments. */
+  readonly program?: true;
+}
+
+/**
+ * By the name of an argument (`targets`), by an option (`--incident`), and `--` for what stands behind that. What is not here is
+ * words of the person's own.
+ */
+export type Completes = Readonly<Record<string, Offer>>;
+
 export interface CommandSpec<Options> {
   /** Names arguments and options on commander's command; nothing else. */
   declare(command: Command): void;
+  readonly completes?: Completes;
   /** Throws AppError `usage`. */
   read(typed: Typed): Options;
   run(context: Context, options: Options): Promise<void>;
@@ -28,18 +47,28 @@ export interface CommandSpec<Options> {
 /** A command whose options' type is nobody else's business. */
 export interface AnyCommand {
   declare(command: Command): void;
+  readonly completes: Completes;
   prepare(typed: Typed): { readonly options: unknown; run(context: Context): Promise<void> };
 }
 
 export function defineCommand<Options>(spec: CommandSpec<Options>): AnyCommand {
   return {
     declare: (command) => spec.declare(command),
+    completes: spec.completes ?? {},
     prepare: (typed) => {
       const options = spec.read(typed);
       return { options, run: (context) => spec.run(context, options) };
     },
   };
 }
+
+// Completing ---------------------------------------------------------------------------------------------------------
+
+/** What can be asked for: `db-replica`, `db-replica:write`, and bundles. */
+export const TARGETS: Offer = { names: ['resources', 'roles', 'bundles'] };
+export const INCIDENTS: Offer = { names: ['incidents'] };
+export const FILES: Offer = { paths: 'files' };
+export const FOLDERS: Offer = { paths: 'folders' };
 
 // Reading ------------------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 /** Options that every command has. They may stand before or behind the command's name. */
 import { AppError } from '../protocol/errors.ts';
 import { isPartName } from '../protocol/names.ts';
-import type { Typed } from './command.ts';
+import type { Completes, Typed } from './command.ts';
 import type { OutputFormat } from './io.ts';
 
 export interface CommonOptions {
@@ -10,6 +10,11 @@ export interface CommonOptions {
   /** Whether the background agent may be used, and started. */
   readonly agent: boolean;
 }
+
+export const COMMON_COMPLETES: Completes = {
+  '--output': { words: ['table', 'json', 'ndjson'] },
+  '--profile': { names: ['profiles'] },
+};
 
 /** How many words at `index` are a common option and its value: 0, 1 or 2. */
 export function takeCommonWord(argv: readonly string[], index: number): 0 | 1 | 2 {

@@ -27,6 +27,8 @@ export interface Context {
   broker(): Promise<BrokerClient>;
   /** Command and arguments that start the built `agent.js`. */
   readonly agentProgram: readonly string[];
+  /** Where the scripts for shell completion lie. Absolute. */
+  readonly completionsDir: string;
   /** The status to end with where nothing fails: a child's own. */
   exitWith(code: number): void;
   /** Closes what was opened. */

@@ -19,13 +19,14 @@ export interface ContextInput {
   readonly keychainChild: readonly string[];
   /** What starts the built `agent.js`. */
   readonly agentProgram: readonly string[];
+  readonly completionsDir: string;
   /** `--no-agent` makes it false. */
   readonly agent: boolean;
   readonly exitWith: (code: number) => void;
 }
 
 export function createContext(input: ContextInput): Context {
-  const { io, format, env, now, signals, exitWith, agentProgram } = input;
+  const { io, format, env, now, signals, exitWith, agentProgram, completionsDir } = input;
   const clientContext = once(() => openClientContext(input));
   const config = once(async () => {
     const opened = await client.opened();
@@ -47,6 +48,7 @@ export function createContext(input: ContextInput): Context {
     signals,
     exitWith,
     agentProgram,
+    completionsDir,
     clientContext,
     config,
     client,

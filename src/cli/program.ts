@@ -107,7 +107,7 @@ async function parseCommand(
   // `--` is ours: commander would mix what follows it with the arguments before it.
   const end = words.indexOf('--');
   const own = end < 0 ? words : words.slice(0, end);
-  const commander = declare(new Command(`oncall ${name}`), summary, command);
+  const commander = declareAll(new Command(`oncall ${name}`), summary, command);
   let help = '';
   const write = (text: string) => {
     help += text;
@@ -133,7 +133,12 @@ async function parseCommand(
   }
 }
 
-function declare(commander: Command, summary: string, command: AnyCommand): Command {
+/** All that can be typed behind the command's name, what every command takes included. */
+export function declareAll(
+  commander: Command,
+  summary: string,
+  command: Pick<AnyCommand, 'declare'>,
+): Command {
   commander
     .description(summary)
     .exitOverride()

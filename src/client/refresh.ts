@@ -3,7 +3,7 @@
 import type { StatusReply } from '../protocol/messages.ts';
 import { getStatus, listResources } from './calls.ts';
 import type { Client } from './client.ts';
-import { writeNames } from './completion-names.ts';
+import { approvalNames, catalogueNames, incidentNames, writeNames } from './completion-names.ts';
 import { saveEndpoints } from './endpoints.ts';
 import { listLocalGrants, ownerOf, wipeGrant, withHoldLock } from './hold.ts';
 import { fromReply, noteSilence, type StatusFile, updateStatusFile } from './status-file.ts';
@@ -39,14 +39,10 @@ export async function refreshAll(
     const standing = new Set(reply.grants.filter(({ state }) => state !== 'ended').map(({ id }) => id));
     const wiped = [...listLocalGrants(context)].filter((id) => !standing.has(id));
     for (const id of wiped) await wipeGrant(context, id);
-    const namesOf = (rows: readonly { readonly name: string }[]) => rows.map(({ name }) => name);
     await writeNames(context.paths, {
-      incidents: reply.incidents.map(({ id }) => id),
-      // An older broker has no bundles.
-      ...(catalogue && {
-        resources: namesOf(catalogue.resources),
-        bundles: namesOf(catalogue.bundles ?? []),
-      }),
+      ...incidentNames(reply.incidents),
+      ...approvalNames(reply.approvals),
+      ...(catalogue && catalogueNames(catalogue)),
     });
     const status = await updateStatusFile(ownerOf(context, config), context.now(), (before) =>
       fromReply(before, reply),

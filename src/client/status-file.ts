@@ -14,7 +14,7 @@ import type {
   WaitingView,
 } from '../protocol/messages.ts';
 import { formatInstant } from '../protocol/time.ts';
-import { changedNames } from './completion-names.ts';
+import { changedNames, statusNames } from './completion-names.ts';
 import { readSafeFile } from './files.ts';
 import type { ClientPaths } from './paths.ts';
 import { changedPromptLine } from './prompt-line.ts';
@@ -185,12 +185,11 @@ async function rewrite(
 ): Promise<StatusFile> {
   const { paths } = owner;
   const status = change(readUndamaged(paths) ?? emptyStatus(owner, nowMs));
-  const idsOf = (rows: readonly { readonly id: string }[]) => rows.map(({ id }) => id);
   await writeFiles([
     // The broker knows all of it, and a damaged file is begun anew: not worth waiting for the disk.
     { path: paths.statusFile, data: `${JSON.stringify(status)}\n`, isCopy: true },
     ...changedPromptLine(paths, status, nowMs),
-    ...changedNames(paths, { grants: idsOf(status.grants), requests: idsOf(status.pending) }),
+    ...changedNames(paths, statusNames(status)),
   ]);
   return status;
 }

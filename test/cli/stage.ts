@@ -1,6 +1,7 @@
 // A command on a stage: streams that remember and whose terminal state is set, and a broker that gives prepared answers
 // and refuses every call it was not told of. For what commands say; what they do is tested against the real broker.
 
+import { resolve } from 'node:path';
 import { formatOf } from '../../src/cli/common-options.ts';
 import type { Context } from '../../src/cli/context.ts';
 import { reportFailure } from '../../src/cli/failure.ts';
@@ -106,6 +107,7 @@ export function stageContext(
     client: async () => ({ context: client, config: CONFIG, device, broker }),
     broker: async () => broker,
     agentProgram: ['/usr/bin/node', '/opt/oncall/dist/agent.js'],
+    completionsDir: resolve('completions'),
     exitWith: () => {},
     close: async () => {},
   };

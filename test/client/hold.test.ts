@@ -174,7 +174,12 @@ describe('the status file', () => {
       grants: [{ id: GRANT_ID, credentialExpiresAt: credential.expiresAt, incidents: ['P1-123'] }],
     });
     expect(JSON.stringify(status)).not.toContain('password');
-    expect(readFileSync(join(client.context.paths.completeDir, 'grants'), 'utf8')).toBe(`${GRANT_ID}\n`);
+    const { endsAt } = testGrant();
+    const row = (list: string) =>
+      readFileSync(join(client.context.paths.completeDir, list), 'utf8').split('\t');
+    expect(row('grants')).toEqual([GRANT_ID, 'db-replica:read', expect.stringMatching(/^\d{10}\n$/)]);
+    expect(row('held').slice(0, 2)).toEqual(['db-replica:read', 'P1-123']);
+    expect(Math.abs(Number(row('held')[2]) - Date.parse(endsAt) / 1000)).toBeLessThan(60);
   });
 
   test('follows a request from pending to granted, and a grant to its end', async () => {
@@ -217,7 +222,10 @@ describe('the status file', () => {
     await ensureCredentials(client, [testGrant(), testGrant({ id: OTHER_ID })]);
     const incident = { id: 'P1-123', priority: 'P1', service: 'orders', title: 't' };
     broker.routes.set('GET /v1/resources', () => ({
-      resources: [{ name: 'db-replica' }, { name: '$(evil)' }],
+      resources: [
+        { name: 'db-replica', description: 'a\nb', service: 'orders', roles: ['read', '`x`'] },
+        { name: '$(evil)', description: null, service: '$(evil)', roles: [] },
+      ],
     }));
     broker.routes.set('GET /v1/status', () => ({
       me: { shifts: [] },
@@ -229,8 +237,12 @@ describe('the status file', () => {
     expect(await refreshStatus(client)).toMatchObject({ grants: [{ id: GRANT_ID }], incidents: [incident] });
     expect(readdirSync(paths.credentialsDir)).toEqual([`${GRANT_ID}.json`]);
     expect(readdirSync(join(paths.runDir, 'grants'))).toEqual([GRANT_ID]);
-    expect(readFileSync(join(paths.completeDir, 'resources'), 'utf8')).toBe('db-replica\n');
-    expect(readFileSync(join(paths.completeDir, 'incidents'), 'utf8')).toBe('P1-123\n');
+    const names = (list: string) => readFileSync(join(paths.completeDir, list), 'utf8');
+    expect(names('resources')).toBe('db-replica\ta b\n');
+    expect(names('roles')).toBe('db-replica:read\ta b\n');
+    expect(names('services')).toBe('orders\n');
+    expect(names('incidents')).toBe('P1-123\tP1 orders: t\n');
+    expect(names('approvals')).toBe('');
   });
 
   test('that is damaged says how to get it back, and is', async () => {
@@ -249,7 +261,10 @@ describe('the status file', () => {
     const client = await testClient(broker);
     const { paths } = client.context;
     const ready = testGrant({ state: 'ready', via: 'shift', rule: 'orders-shift' });
-    broker.routes.set('GET /v1/resources', () => ({ resources: [], bundles: [{ name: 'orders-incident' }] }));
+    broker.routes.set('GET /v1/resources', () => ({
+      resources: [],
+      bundles: [{ name: 'orders-incident', description: null, targets: [{ resource: 'db', role: 'read' }] }],
+    }));
     broker.routes.set('GET /v1/status', () => ({
       ...{ me: { shifts: [] }, grants: [ready], pending: [], incidents: [], approvals: [], reviews: [] },
       warnings: ['slack is dead'],
@@ -258,7 +273,7 @@ describe('the status file', () => {
       grants: [{ id: GRANT_ID, state: 'ready', via: 'shift', rule: 'orders-shift' }],
       warnings: ['slack is dead'],
     });
-    expect(readFileSync(join(paths.completeDir, 'bundles'), 'utf8')).toBe('orders-incident\n');
+    expect(readFileSync(join(paths.completeDir, 'bundles'), 'utf8')).toBe('orders-incident\tdb:read\n');
     await ensureCredential(client, ready);
     expect(readStatusFile(paths)).toMatchObject({ grants: [{ id: GRANT_ID, state: 'active' }] });
   });
@@ -297,7 +312,36 @@ describe('the status file', () => {
   test('never gives completion a name that a shell would run', async () => {
     const { paths } = testContext();
     const incidents = ['P1-2', 'P1-1', 'P1-1', '`id`', 'a b', '../x', '-rf', 'a\nb', ''];
-    await writeNames(paths, { incidents });
+    await writeNames(paths, { incidents: incidents.map((name) => ({ name })) });
     expect(readFileSync(join(paths.completeDir, 'incidents'), 'utf8')).toBe('P1-1\nP1-2\n');
+  });
+
+  test('gives completion descriptions of one short line that steers no terminal', async () => {
+    const { paths } = testContext();
+    const rows = [
+      { name: 'a', description: ' $(touch x)\n\t`y` \x1b[2J\u202e ' },
+      { name: 'b', description: 'ä'.repeat(200), endsAt: '2026-01-05T02:14:00Z' },
+      { name: 'c', description: '', endsAt: 'soon' },
+      { name: 'd', endsAt: '2026-01-05T02:14:00Z' },
+    ];
+    await writeNames(paths, { held: rows });
+    expect(readFileSync(join(paths.completeDir, 'held'), 'utf8').split('\n')).toEqual([
+      'a\t$(touch x) `y` \\u001b[2J\\u202e',
+      `b\t${'ä'.repeat(57)}...\t1767579240`,
+      'c',
+      'd\t\t1767579240',
+      '',
+    ]);
+  });
+
+  test('never gives completion more than can be read again', async () => {
+    const { paths } = testContext();
+    const many = Array.from({ length: 20_000 }, (_, n) => ({
+      name: `${n}-${'x'.repeat(120)}`,
+      description: '語'.repeat(100),
+    }));
+    await writeNames(paths, { resources: many });
+    await writeNames(paths, { resources: [] });
+    expect(readFileSync(join(paths.completeDir, 'resources'), 'utf8')).toBe('');
   });
 });

@@ -24,7 +24,8 @@ const COMMANDS = {
   redis: { 'redis-server': 'redis-server', 'redis-cli': 'redis-tools' },
   pty: { script: 'bsdutils' },
   faketime: { faketime: 'faketime' },
-  shells: { bash: 'bash', zsh: 'zsh', fish: 'fish' },
+  // Of bash-completion, the one thing with a name to look for.
+  shells: { bash: 'bash', zsh: 'zsh', fish: 'fish', 'dh_bash-completion': 'bash-completion' },
   kubectl: { kubectl: 'kubernetes-client' },
   // Debian's own: what somebody has from pip is not on the PATH of a test.
   aws: { '/usr/bin/aws': 'awscli' },

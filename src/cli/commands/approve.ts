@@ -15,6 +15,7 @@ export const approveCommand = defineCommand<ApproveOptions>({
     void command
       .argument('<request>', 'its id, or the beginning of it')
       .option('-d, --for <duration>', 'a shorter time than was asked for'),
+  completes: { request: { names: ['approvals'] } },
   read: (typed) => ({ id: firstArgument(typed, 'request'), durationSeconds: durationOption(typed, 'for') }),
   run: runApprove,
 });

@@ -3,7 +3,7 @@ import { type ExportHeader, type ExportRow, writeExport } from '../../audit/expo
 import type { BrokerClient } from '../../client/broker.ts';
 import { getCheckpoint, listAuditEntries } from '../../client/calls.ts';
 import { AppError } from '../../protocol/errors.ts';
-import { defineCommand, textOption } from '../command.ts';
+import { defineCommand, FILES, textOption } from '../command.ts';
 import type { Context } from '../context.ts';
 import { writeHint, writeResult } from '../io.ts';
 
@@ -14,6 +14,7 @@ export interface AuditExportOptions {
 
 export const auditExportCommand = defineCommand<AuditExportOptions>({
   declare: (command) => void command.option('-f, --file <file>', 'where to write it (stdout)'),
+  completes: { '--file': FILES },
   read: (typed) => ({ file: textOption(typed, 'file') }),
   run: runAuditExport,
 });

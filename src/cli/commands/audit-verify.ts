@@ -4,7 +4,7 @@ import { parseHeader } from '../../audit/export.ts';
 import { parseReceipt, type Receipt } from '../../audit/receipt.ts';
 import { type VerifyReport, verifyExport } from '../../audit/verify.ts';
 import { AppError } from '../../protocol/errors.ts';
-import { defineCommand, firstArgument, textOption } from '../command.ts';
+import { defineCommand, FILES, FOLDERS, firstArgument, textOption } from '../command.ts';
 import type { Context } from '../context.ts';
 import { linesOf, unreadable } from '../export-file.ts';
 import { type Line, type Piece, warn, writeResult } from '../io.ts';
@@ -22,6 +22,7 @@ export const auditVerifyCommand = defineCommand<AuditVerifyOptions>({
       .argument('<file>', 'what oncall audit export wrote')
       .option('--checkpoint <file>', 'a checkpoint kept elsewhere: shows truncation and rewriting')
       .option('--receipts <dir>', 'a folder of receipts'),
+  completes: { file: FILES, '--checkpoint': FILES, '--receipts': FOLDERS },
   read: (typed) => ({
     file: firstArgument(typed, 'file'),
     checkpointFile: textOption(typed, 'checkpoint'),

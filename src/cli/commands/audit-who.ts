@@ -4,7 +4,7 @@ import { MOST_NAME_LENGTH } from '../../audit/trace-names.ts';
 import { AppError } from '../../protocol/errors.ts';
 import type { AuditWho } from '../../protocol/messages.ts';
 import { formatInstant } from '../../protocol/time.ts';
-import { defineCommand, firstArgument, textOption } from '../command.ts';
+import { defineCommand, FILES, firstArgument, textOption } from '../command.ts';
 import type { Context } from '../context.ts';
 import { linesOf } from '../export-file.ts';
 import { warn, writeHint, writeResult } from '../io.ts';
@@ -32,6 +32,7 @@ export const auditWhoCommand = defineCommand<AuditWhoOptions>({
       .argument('<name>', 'a role, a key id, a serial, an account: as the target wrote it')
       .option('--at <time>', 'when, with its zone: 2026-01-05T02:14:00Z')
       .option('--file <file>', 'search an export, offline'),
+  completes: { '--file': FILES },
   read: (typed) => ({
     name: readName(firstArgument(typed, 'name')),
     at: readTime(textOption(typed, 'at')),

@@ -6,8 +6,11 @@ import { isPartName } from '../../protocol/names.ts';
 import type { BrokerCommands, BrokerHost, BrokerResult } from '../broker-commands.ts';
 import {
   type AnyCommand,
+  type Completes,
   defineCommand,
   durationOption,
+  FILES,
+  FOLDERS,
   firstArgument,
   flagOption,
   type Typed,
@@ -20,6 +23,7 @@ interface Parts<Options> {
   /** In JSON: `oncall.broker.<name>/v1`. */
   name: string;
   declare?: (command: Command) => Command;
+  completes?: Completes;
   read(typed: Typed): Options;
   run(
     broker: BrokerCommands,
@@ -44,6 +48,7 @@ export const brokerCommands = {
         .option('--admin <user>', 'the first person, who gets the first invitation')
         .option('--public-url <url>', 'the URL that clients use')
         .option('--listen <host:port>', 'where the broker listens'),
+    completes: { dir: FOLDERS },
     read: (typed) => ({
       admin: textOption(typed, 'admin'),
       publicUrl: textOption(typed, 'publicUrl'),
@@ -54,12 +59,14 @@ export const brokerCommands = {
   check: brokerCommand({
     name: 'check',
     declare: (command) => command.argument('[dir]', 'the broker directory (or --dir)'),
+    completes: { dir: FOLDERS },
     read: () => ({}),
     run: (broker, options, host) => broker.brokerCheck(options, host),
   }),
   serve: brokerCommand({
     name: 'serve',
     declare: (command) => command.argument('[dir]', 'the broker directory (or --dir)'),
+    completes: { dir: FOLDERS },
     read: () => ({}),
     run: (broker, options, host) => broker.brokerServe(options, host),
     serves: true,
@@ -79,6 +86,7 @@ export const brokerCommands = {
       command
         .argument('<resource>', 'a resource of the catalogue')
         .option('--check', 'try each requirement at the target'),
+    completes: { resource: { names: ['resources'] } },
     read: (typed) => ({ resource: readResource(typed), check: flagOption(typed, 'check') }),
     run: (broker, options, host) => broker.brokerTarget(options, host),
   }),
@@ -90,12 +98,14 @@ export const brokerCommands = {
   backup: brokerCommand({
     name: 'backup',
     declare: (command) => command.argument('<file>', 'the file to write'),
+    completes: { file: FILES },
     read: (typed) => ({ file: firstArgument(typed, 'file') }),
     run: (broker, options, host) => broker.brokerBackup(options, host),
   }),
   restore: brokerCommand({
     name: 'restore',
     declare: (command) => command.argument('<file>', 'a file that backup wrote'),
+    completes: { file: FILES },
     read: (typed) => ({ file: firstArgument(typed, 'file') }),
     run: (broker, options, host) => broker.brokerRestore(options, host),
   }),
@@ -123,12 +133,20 @@ export const brokerCommands = {
 /** Those whose one argument may be the directory. */
 const DIRECTORY_ARGUMENT: readonly string[] = ['init', 'check', 'serve', 'unit'];
 
-function brokerCommand<Options>({ name, declare, read, run, serves = false }: Parts<Options>): AnyCommand {
+function brokerCommand<Options>({
+  name,
+  declare,
+  completes,
+  read,
+  run,
+  serves = false,
+}: Parts<Options>): AnyCommand {
   return defineCommand({
     declare: (command) => {
       const declared = declare === undefined ? command : declare(command);
       declared.option('--dir <dir>', 'the broker directory (ONCALL_BROKER_DIR, else .)');
     },
+    completes: { ...completes, '--dir': FOLDERS },
     read: (typed) => {
       const flag = textOption(typed, 'dir');
       const argument = DIRECTORY_ARGUMENT.includes(name) ? typed.args[0] : undefined;

@@ -11,6 +11,7 @@ export interface CancelOptions {
 
 export const cancelCommand = defineCommand<CancelOptions>({
   declare: (command) => void command.argument('<request>', 'its id, or the beginning of it'),
+  completes: { request: { names: ['requests'] } },
   read: (typed) => ({ id: firstArgument(typed, 'request') }),
   run: runCancel,
 });

@@ -3,7 +3,15 @@ import type { Command } from '../../client/targets/client-target.ts';
 import { clientTarget } from '../../client/targets/kinds.ts';
 import { AppError } from '../../protocol/errors.ts';
 import { formatTarget } from '../../protocol/names.ts';
-import { defineCommand, durationOption, firstArgument, readTarget, type TypedTarget } from '../command.ts';
+import {
+  defineCommand,
+  durationOption,
+  firstArgument,
+  INCIDENTS,
+  readTarget,
+  TARGETS,
+  type TypedTarget,
+} from '../command.ts';
 import type { Context } from '../context.ts';
 import { formatTyped } from '../held-grants.ts';
 import { obtainGrants } from '../obtain-grants.ts';
@@ -32,6 +40,7 @@ export const connectCommand = defineCommand<ConnectOptions>({
       .option('-d, --for <duration>', 'how long, such as 45m')
       .option('--timeout <duration>', 'wait this long at most for an approval')
       .option('--no-request', 'use what is held, ask for nothing'),
+  completes: { target: TARGETS, '--incident': INCIDENTS },
   read: (typed) => ({
     target: readTarget(firstArgument(typed, 'target')),
     place: typed.args[1],

@@ -23,6 +23,7 @@ export const consoleCommand = defineCommand<ConsoleOptions>({
     void command
       .argument('<target>', 'a resource, or resource:role')
       .option('--print', 'print the link; whoever has it is you'),
+  completes: { target: { names: ['held', 'resources', 'roles'] } },
   read: (typed) => ({
     target: readTarget(firstArgument(typed, 'target')),
     print: flagOption(typed, 'print'),

@@ -38,6 +38,7 @@ export const credentialCommand = defineCommand<CredentialOptions>({
     void command
       .argument('<target>', 'a resource, or resource:role')
       .option('--format <format>', `${FORMATS.join(', ')} (what fits the target)`),
+  completes: { target: { names: ['held'] }, '--format': { words: FORMATS } },
   read: (typed) => ({
     target: readTarget(firstArgument(typed, 'target')),
     format: readFormat(textOption(typed, 'format')),

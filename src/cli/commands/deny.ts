@@ -16,6 +16,7 @@ export const denyCommand = defineCommand<DenyOptions>({
     void command
       .argument('<request>', 'its id, or the beginning of it')
       .option('-r, --reason <words>', 'why; the requester reads it'),
+  completes: { request: { names: ['approvals'] } },
   read: (typed) => ({ id: firstArgument(typed, 'request'), reason: textOption(typed, 'reason') }),
   run: runDeny,
 });

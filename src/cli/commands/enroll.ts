@@ -50,6 +50,11 @@ export const enrollCommand = defineCommand<EnrollOptions>({
       .option('--cache <kind>', 'with ssh-agent: where the keys go that an agent cannot hold: keychain, file')
       .option('--passphrase', 'with file: protect the keys with one (asked for, or ONCALL_PASSPHRASE_FILE)')
       .option('--ca <ca>', 'pinned, system or a PEM file (pinned)'),
+  completes: {
+    '--keystore': { words: KEYSTORES },
+    '--cache': { words: CACHES },
+    '--ca': { words: ['pinned', 'system'], paths: 'files' },
+  },
   read: (typed) => ({
     invitation: typed.args[0],
     name: textOption(typed, 'name'),

@@ -6,6 +6,7 @@ import {
   durationOption,
   firstArgument,
   flagOption,
+  INCIDENTS,
   incidentOption,
   readTarget,
   textOption,
@@ -31,6 +32,7 @@ export const explainCommand = defineCommand<ExplainOptions>({
       .option('-i, --incident <id>', 'as if asked for this incident')
       .option('-d, --for <duration>', 'as if asked for this long')
       .option('-r, --reason [words]', 'as if a reason was given'),
+  completes: { about: { names: ['resources', 'roles', 'requests'] }, '--incident': INCIDENTS },
   read: (typed) => {
     const about = firstArgument(typed, 'about');
     if (!isRequest(about)) readTarget(about);

@@ -13,6 +13,7 @@ export interface HeldOptions {
 
 export const heldCommand = defineCommand<HeldOptions>({
   declare: (command) => void command.argument('<targets...>', 'resources, or resource:role: one is enough'),
+  completes: { targets: { names: ['held', 'resources', 'roles'] } },
   read: (typed) => ({ targets: typed.args.map(readTarget) }),
   run: runHeld,
 });

@@ -16,6 +16,7 @@ export const incidentDeclareCommand = defineCommand<DeclareIncident>({
       .option('--service <service>', 'the service that it is about')
       .option('--priority <priority>', 'P1 to P5')
       .option('--title <title>', 'what is going on'),
+  completes: { '--service': { names: ['services'] }, '--priority': { words: PRIORITIES } },
   read: (typed) => {
     const title = textOption(typed, 'title');
     return {

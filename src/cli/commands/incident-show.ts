@@ -1,5 +1,5 @@
 import { getIncident } from '../../client/calls.ts';
-import { defineCommand, firstArgument } from '../command.ts';
+import { defineCommand, firstArgument, INCIDENTS } from '../command.ts';
 import type { Context } from '../context.ts';
 import { writeResult } from '../io.ts';
 import { readIncidentRef } from '../read-incident.ts';
@@ -11,6 +11,7 @@ export interface IncidentShowOptions {
 
 export const incidentShowCommand = defineCommand<IncidentShowOptions>({
   declare: (command) => void command.argument('<id>', 'the incident'),
+  completes: { id: INCIDENTS },
   read: (typed) => ({ id: readIncidentRef(firstArgument(typed, 'id')) }),
   run: runIncidentShow,
 });

@@ -19,6 +19,7 @@ export interface ReleaseOptions {
 export const releaseCommand = defineCommand<ReleaseOptions>({
   declare: (command) =>
     void command.argument('[grants...]', 'targets, or ids of grants').option('--all', 'everything you hold'),
+  completes: { grants: { names: ['held', 'grants'] } },
   read: (typed) => {
     const all = flagOption(typed, 'all');
     if (all && typed.args.length > 0) {

@@ -21,6 +21,7 @@ export const renewCommand = defineCommand<RenewOptions>({
     void command
       .argument('[targets...]', 'what to renew (everything you hold)')
       .option('--no-extend', 'only a fresh credential: the session window stays'),
+  completes: { targets: { names: ['held'] } },
   read: (typed) => ({ targets: typed.args, extend: typed.options.extend !== false }),
   run: runRenew,
 });

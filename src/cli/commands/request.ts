@@ -6,8 +6,10 @@ import {
   defineCommand,
   durationOption,
   flagOption,
+  INCIDENTS,
   incidentOption,
   readTarget,
+  TARGETS,
   type Typed,
   type TypedTarget,
   textOption,
@@ -42,6 +44,7 @@ export const requestCommand = defineCommand<RequestOptions>({
       .option('--no-wait', 'do not wait: exit 8 where an approval is needed')
       .option('--timeout <duration>', 'wait this long at most')
       .option('--dry-run', 'decide and record nothing'),
+  completes: { targets: TARGETS, '--incident': INCIDENTS },
   read: (typed) => ({
     targets: typed.args.map(readTarget),
     ...readAsk(typed),

@@ -19,6 +19,7 @@ export const reviewsCloseCommand = defineCommand<ReviewsCloseOptions>({
       .argument('<review>', 'its id, or the beginning of it')
       .option('--outcome <outcome>', `what it was: ${OUTCOMES.join(', ')}`)
       .option('--note <words>', 'what was found; it goes into the audit log'),
+  completes: { review: { names: ['reviews'] }, '--outcome': { words: OUTCOMES } },
   read: (typed) => ({
     id: firstArgument(typed, 'review'),
     outcome: readOutcome(requiredOption(typed, 'outcome', 'justified')),

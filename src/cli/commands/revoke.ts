@@ -2,7 +2,7 @@ import { dryRunRevoke, listGrants, revokeGrants } from '../../client/calls.ts';
 import { AppError } from '../../protocol/errors.ts';
 import type { GrantView, Revoke } from '../../protocol/messages.ts';
 import { formatTarget } from '../../protocol/names.ts';
-import { defineCommand, flagOption, incidentOption, textOption } from '../command.ts';
+import { defineCommand, flagOption, INCIDENTS, incidentOption, textOption } from '../command.ts';
 import type { Context } from '../context.ts';
 import { note, writeLines, writeResult } from '../io.ts';
 import { matchId } from '../match-id.ts';
@@ -28,6 +28,11 @@ export const revokeCommand = defineCommand<RevokeOptions>({
       .option('--incident <id>', 'all grants for this incident')
       .option('-r, --reason <words>', 'why; it goes into the audit log')
       .option('-y, --yes', 'do not ask'),
+  completes: {
+    grants: { names: ['grants'] },
+    '--resource': { names: ['resources'] },
+    '--incident': INCIDENTS,
+  },
   read: (typed) => {
     const options = {
       grants: typed.args,

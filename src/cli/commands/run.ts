@@ -1,5 +1,12 @@
 import { AppError, isAppError } from '../../protocol/errors.ts';
-import { defineCommand, durationOption, readTarget, type TypedTarget } from '../command.ts';
+import {
+  defineCommand,
+  durationOption,
+  INCIDENTS,
+  readTarget,
+  TARGETS,
+  type TypedTarget,
+} from '../command.ts';
 import type { Context } from '../context.ts';
 import { StatusError } from '../failure.ts';
 import { obtainGrants } from '../obtain-grants.ts';
@@ -27,6 +34,7 @@ export const runCommand = defineCommand<RunOptions>({
       .option('-d, --for <duration>', 'how long, such as 45m')
       .option('--timeout <duration>', 'wait this long at most for an approval')
       .option('--no-request', 'use what is held, ask for nothing'),
+  completes: { targets: TARGETS, '--incident': INCIDENTS, '--': { program: true } },
   read: (typed) => {
     const [program, ...args] = typed.rest ?? [];
     if (program === undefined) {

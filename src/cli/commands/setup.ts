@@ -12,6 +12,7 @@ import { loadIntoAgent } from '../../client/ssh-agent-keys.ts';
 import { beginToolFiles, noteFollowingBlock, readFollowingBlocks } from '../../client/tool-files.ts';
 import { AppError } from '../../protocol/errors.ts';
 import { defineCommand, firstArgument, flagOption, textOption } from '../command.ts';
+import { COMPLETION_SHELLS } from '../completion-script.ts';
 import type { Context } from '../context.ts';
 import { writeHint, writeResult } from '../io.ts';
 import type { SetupPlace, SetupTool } from '../setup/tool.ts';
@@ -36,11 +37,15 @@ export const setupCommand = defineCommand<SetupOptions>({
       .option('--remove', 'take them away')
       .option('--force', 'also where they were edited by hand: the edit is lost')
       .option('--agent', 'ssh: keys into the ssh-agent too, for as long as they live')
-      .option('--shell <name>', 'bash, zsh or fish, where it matters (SHELL)')
+      .option('--shell <name>', 'bash, zsh, fish or powershell, where it matters (SHELL)')
       .addHelpText(
         'after',
-        `\nTools\n${SETUP_TOOLS.map(({ name, summary }) => `  ${name.padEnd(8)}  ${summary}`).join('\n')}\n`,
+        `\nTools\n${SETUP_TOOLS.map(({ name, summary }) => `  ${name.padEnd(10)}  ${summary}`).join('\n')}\n`,
       ),
+  completes: {
+    tool: { words: SETUP_TOOLS.map(({ name, summary }) => [name, summary] as const) },
+    '--shell': { words: Object.keys(COMPLETION_SHELLS) },
+  },
   read: (typed) => {
     const [write, remove, force] = [
       flagOption(typed, 'write'),
@@ -102,7 +107,7 @@ export async function runSetup(context: Context, options: SetupOptions): Promise
   if (context.format === 'table' && lines !== undefined) {
     const next =
       options.action === 'show' && isChange
-        ? `oncall setup ${options.tool.name} --write`
+        ? `oncall setup ${options.tool.name} --write${options.shell === undefined ? '' : ` --shell ${options.shell}`}`
         : options.tool.usage;
     await writeHint(context.io, next);
   }
@@ -124,5 +129,8 @@ async function toWrite(context: Context, where: SetupPlace, { tool, action }: Se
 /** From where it was written to, whatever the environment says by now. */
 function toRemove(where: SetupPlace, { tool }: SetupOptions, name: string): Edit {
   const written = readFollowingBlocks(where.paths).find((block) => block.name === name);
-  return { place: written ?? tool.place(where), lines: undefined };
+  const place = written ?? tool.place(where);
+  const others = tool.otherPlaces?.(where) ?? [];
+  const standing = [place, ...others].find((one) => viewBlock(one, name).state !== 'absent');
+  return { place: standing ?? place, lines: undefined };
 }

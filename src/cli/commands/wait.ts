@@ -14,6 +14,7 @@ export const waitCommand = defineCommand<WaitOptions>({
     void command
       .argument('<request>', 'its id, or the beginning of it')
       .option('--timeout <duration>', 'how long at most, such as 10m (until the request expires)'),
+  completes: { request: { names: ['requests'] } },
   read: (typed) => ({
     id: firstArgument(typed, 'request'),
     timeoutSeconds: durationOption(typed, 'timeout'),

@@ -29,5 +29,9 @@ export function shellOf({ env, shell }: SetupPlace): Shell {
 
 /** What it reads when it starts for a person. */
 export function startFile(where: SetupPlace): string {
-  return FILES[shellOf(where)](where.env);
+  return startFileOf(shellOf(where), where.env);
+}
+
+export function startFileOf(shell: Shell, env: Environment): string {
+  return FILES[shell](env);
 }

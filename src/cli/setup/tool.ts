@@ -16,6 +16,8 @@ export interface SetupTool {
    * no broker. Throws AppError `config_invalid` where nothing says where home is, `usage` where something must be said.
    */
   place(where: SetupPlace): BlockPlace;
+  /** Where an earlier set-up may have written instead, for `--remove`. */
+  otherPlaces?(where: SetupPlace): readonly BlockPlace[];
   /**
    * The lines of the block. The files in the tools folder (client/tool-files.ts) are there by then; a line may name them. Lines that
    * hold a secret, or a name from outside that was not checked against protocol/names.ts, have no place here.

@@ -1,6 +1,7 @@
 /** The one place that lists the tools of `oncall setup`. */
 import { AppError } from '../../protocol/errors.ts';
 import { AWS_TOOL } from './aws.ts';
+import { COMPLETION_TOOL } from './completion.ts';
 import { KUBECTL_TOOL } from './kubectl.ts';
 import { MARIADB_TOOL } from './mariadb.ts';
 import { PROMPT_TOOL } from './prompt.ts';
@@ -17,6 +18,7 @@ export const SETUP_TOOLS: readonly SetupTool[] = [
   KUBECTL_TOOL,
   AWS_TOOL,
   PROMPT_TOOL,
+  COMPLETION_TOOL,
 ];
 
 /** Throws AppError `usage`. */
