@@ -52,6 +52,15 @@ __oncall_profiles() {
   found=( "$folder"/profiles/[a-z0-9][a-z0-9-]#(N-/:t) )
 }
 
+# Whether a description can be shown: all of it prints, and nothing turns the direction of writing.
+__oncall_shows() {
+  emulate -L zsh
+  setopt extendedglob
+  [[ $1 == [[:print:]]# ]] || return 1
+  unsetopt multibyte
+  [[ $1 != *($'\xe2\x80'[$'\x8b'-$'\x8f'$'\xa8'-$'\xae']|$'\xe2\x81'[$'\xa6'-$'\xa9']|$'\xef\xbb\xbf')* ]]
+}
+
 # Turns the rows of found, each a name with perhaps a description and an end, into names and what is shown for each.
 __oncall_columns() {
   emulate -L zsh
@@ -65,6 +74,7 @@ __oncall_columns() {
   names=()
   zmodload zsh/datetime 2>/dev/null
   for row in $found; do
+    (( $#row <= 512 )) || continue
     parts=( "${(@ps:\t:)row}" )
     if [[ ${parts[3]-} == [1-9][0-9](#c0,11) && -n ${EPOCHSECONDS-} ]]; then
       left=$(( parts[3] - EPOCHSECONDS ))
@@ -75,7 +85,7 @@ __oncall_columns() {
       parts[2]=${parts[2]:+$parts[2], }$left
     fi
     names+=( $parts[1] )
-    [[ ${parts[2]-} == [[:print:]]# ]] || parts[2]=''
+    __oncall_shows "${parts[2]-}" || parts[2]=''
     texts+=( "${parts[2]-}" )
   done
   width=${#${(O@)names//?/x}[1]}

@@ -52,10 +52,10 @@ function fileOf(shell: CompletionShell, env: Environment, hasLoader: boolean): s
   if (shell === 'bash' && hasLoader) {
     // May be several, of which the first counts.
     const named = absolutePath(env.BASH_COMPLETION_USER_DIR?.split(':')[0]);
-    const data = absolutePath(env.XDG_DATA_HOME);
-    const own =
-      data === undefined ? homeFile(env, '.local/share/bash-completion') : join(data, 'bash-completion');
-    return join(named ?? own, 'completions', 'oncall');
+    const data = absolutePath(env.XDG_DATA_HOME) ?? homeFile(env, '.local/share');
+    const file = join(named ?? join(data, 'bash-completion'), 'completions', 'oncall');
+    // bash-completion finds nothing below a folder that it would have to quote.
+    if (!/[\s*?[\]]/.test(file)) return file;
   }
   if (shell === 'fish') return join(startFileOf('fish', env), '..', 'completions', 'oncall.fish');
   if (shell !== 'powershell') return startFileOf(shell, env);
