@@ -96,7 +96,10 @@ beforeAll(async () => {
 describe('the tarball', () => {
   test('holds the program and its words', () => {
     const wanted = ['bin/oncall', 'dist/fast.js', 'dist/main.js', 'README.md', 'CHANGELOG.md', 'SECURITY.md'];
-    expect(packed).toEqual(expect.arrayContaining([...wanted, 'LICENSE']));
+    const completions = ['_oncall', 'oncall.bash', 'oncall.fish', 'oncall.ps1'].map(
+      (name) => `completions/${name}`,
+    );
+    expect(packed).toEqual(expect.arrayContaining([...wanted, 'LICENSE', ...completions]));
   });
 
   test('holds neither sources nor tests, not even where a test build lies in dist', async () => {

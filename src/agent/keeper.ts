@@ -14,7 +14,7 @@ import {
   wipeGrant,
   withHoldLock,
 } from '../client/hold.ts';
-import { noteContact, noteUnheard, refreshAll } from '../client/refresh.ts';
+import { noteContact, noteUnheard, refreshAll, refreshCatalogue } from '../client/refresh.ts';
 import { isAppError } from '../protocol/errors.ts';
 import type { GrantView } from '../protocol/messages.ts';
 import { formatInstant } from '../protocol/time.ts';
@@ -33,6 +33,8 @@ import { createWindows } from './windows.ts';
 const [TICK_MS, SHORTEST_MS] = [15_000, 20];
 /** How often it is put down that the broker is there, while it has nothing to say. */
 const CONTACT_MS = 60_000;
+/** How often completion is told what can be asked for: a catalogue changes seldom. */
+const NAMES_EVERY_MS = 24 * 3_600_000;
 /** Everybody hears of an incident at once: not everybody asks at once what it means for them. */
 const CROWD_MS = 2_000;
 /** By our own reckoning, while the broker says nothing: clocks differ a little. */
@@ -101,6 +103,7 @@ export function startKeeper(input: KeeperInput): Keeper {
   let silentSinceMs: number | undefined;
   let notedSilenceMs: number | undefined;
   let notedAtMs = now();
+  let namedAtMs: number | undefined;
   let idleSinceMs = now();
   /** Wiped as soon as they were heard to have ended: whatever was being written meanwhile is to go too. */
   const over = new Set<string>();
@@ -173,6 +176,11 @@ export function startKeeper(input: KeeperInput): Keeper {
       windows.watch(held, status.grants, offsetMs);
       const pending = reply.pending.map(({ id }) => id);
       for (const outcome of await windows.settleAsked(client, pending)) tell.window(outcome);
+      if (namedAtMs === undefined || now() - namedAtMs >= NAMES_EVERY_MS) {
+        namedAtMs = now();
+        // No access rests on it: nothing waits for it, and the next time will do.
+        void refreshCatalogue(client).catch(() => {});
+      }
     } catch (error) {
       failed(error);
       refreshFailures += 1;

@@ -41,6 +41,11 @@ export async function writeNames(paths: ClientPaths, names: Names): Promise<void
   await writeFiles(changedNames(paths, names));
 }
 
+/** For who has these names anyway: a home that cannot be written is no reason to fail, or to talk of completion. */
+export async function noteNames(paths: ClientPaths, names: Names): Promise<void> {
+  await writeNames(paths, names).catch(() => {});
+}
+
 /** Files that would say something else than they do. */
 export function changedNames(paths: ClientPaths, names: Names): FileWrite[] {
   return Object.entries(names).flatMap(([list, rows]) => {

@@ -51,6 +51,11 @@ export async function refreshAll(
   });
 }
 
+/** What can be asked for, for completion alone. */
+export async function refreshCatalogue({ context, broker }: Client): Promise<void> {
+  await writeNames(context.paths, catalogueNames(await listResources(broker)));
+}
+
 /** Notes that the broker is there and has nothing new. */
 export async function noteContact({ context, config }: Client): Promise<StatusFile> {
   return withHoldLock(context, () =>

@@ -1,4 +1,5 @@
 import { listApprovals } from '../../client/calls.ts';
+import { approvalNames, noteNames } from '../../client/completion-names.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
 import { writeHint, writeResult } from '../io.ts';
@@ -12,6 +13,7 @@ export const approvalsCommand = defineCommand<object>({
 
 export async function runApprovals(context: Context): Promise<void> {
   const { requests } = await listApprovals(await context.broker());
+  await noteNames((await context.clientContext()).paths, approvalNames(requests));
   await writeResult(context.io, context.format, {
     command: 'approvals',
     data: { requests },

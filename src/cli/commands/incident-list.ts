@@ -1,4 +1,5 @@
 import { listIncidents } from '../../client/calls.ts';
+import { incidentNames, noteNames } from '../../client/completion-names.ts';
 import { defineCommand, flagOption } from '../command.ts';
 import type { Context } from '../context.ts';
 import { writeResult } from '../io.ts';
@@ -16,6 +17,8 @@ export const incidentListCommand = defineCommand<IncidentListOptions>({
 
 export async function runIncidentList(context: Context, { all }: IncidentListOptions): Promise<void> {
   const { incidents } = await listIncidents(await context.broker(), { openOnly: !all });
+  const open = incidents.filter(({ state }) => state === 'open');
+  await noteNames((await context.clientContext()).paths, incidentNames(open));
   await writeResult(context.io, context.format, {
     command: 'incident.list',
     data: { incidents },

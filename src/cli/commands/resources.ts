@@ -1,4 +1,5 @@
 import { listResources } from '../../client/calls.ts';
+import { catalogueNames, noteNames } from '../../client/completion-names.ts';
 import { formatDuration } from '../../protocol/durations.ts';
 import type { BundleView, ResourceView } from '../../protocol/messages.ts';
 import { formatTarget } from '../../protocol/names.ts';
@@ -17,6 +18,7 @@ export const resourcesCommand = defineCommand<object>({
 export async function runResources(context: Context): Promise<void> {
   // An older broker has no bundles.
   const { resources, bundles = [] } = await listResources(await context.broker());
+  await noteNames((await context.clientContext()).paths, catalogueNames({ resources, bundles }));
   await writeResult(context.io, context.format, {
     command: 'resources',
     data: { resources, bundles },
