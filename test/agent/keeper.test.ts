@@ -1,4 +1,5 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { grantFolder } from '../../src/client/session-paths.ts';
 import type { GrantList, GrantView, RequestList, RequestView } from '../../src/protocol/messages.ts';
@@ -104,6 +105,20 @@ describe('renewal', () => {
 });
 
 describe('the broker', () => {
+  it('is asked for what shells complete, when the agent starts and once a day', async () => {
+    const world = await startKeeperWorld();
+    await world.hold();
+    const keeper = world.keep({ graceMs: undefined });
+    const file = join(world.context.paths.completeDir, 'roles');
+    await keeper.wake();
+    await waitFor(() => existsSync(file), { what: 'the names' });
+    expect(readFileSync(file, 'utf8')).toContain('db-host:');
+    rmSync(file);
+    await world.sleep(25 * HOUR, keeper);
+    await waitFor(() => existsSync(file), { what: 'the names of the next day' });
+    await keeper.stop();
+  });
+
   it('that is away for longer than a credential lives is back to a renewal, and nothing was thrown away', async () => {
     const world = await startKeeperWorld();
     const { id } = await world.hold();

@@ -10,6 +10,7 @@ import { startBenchBroker } from './broker.ts';
 import { measureBroker } from './broker-requests.ts';
 import { calibrate, calibrationSection } from './calibration.ts';
 import { endAll } from './cleanup.ts';
+import { measureCompletion } from './completion.ts';
 import { measureDecisions } from './decisions.ts';
 import { measureFleet } from './fleet.ts';
 import { measureIssuers } from './issuers.ts';
@@ -40,6 +41,7 @@ async function main(): Promise<void> {
   };
   show(calibrationSection(await calibrate()));
   show(measureStartUp());
+  show(measureCompletion());
   const broker = await startBenchBroker();
   const engineers = await enrolEngineers(broker);
   show(await measureRequests(broker));

@@ -1,5 +1,8 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/protocol/errors.ts';
+import { tempDir } from '../support/temp.ts';
 import { type Played, play, type Stage } from './stage.ts';
 import {
   bundle,
@@ -274,6 +277,36 @@ describe.each(CASES)('oncall %s', (args, answers, shown) => {
 function bodyOf({ calls }: Played, call: string): unknown {
   return calls.find((made) => made.call === call)?.body;
 }
+
+describe('what a list shows', () => {
+  it.each([
+    [
+      'resources',
+      'GET /v1/resources',
+      { resources: [resource], bundles: [bundle] },
+      'roles',
+      'db-replica:write',
+    ],
+    ['approvals', 'GET /v1/approvals', { requests: [pending] }, 'approvals', pending.id],
+    ['incident list', 'GET /v1/incidents?state=open', { incidents: [incident] }, 'incidents', 'P1-123'],
+  ])(
+    '%s can be completed from then on, or not where nothing can be written',
+    async (args, call, answer, list, name) => {
+      const home = tempDir();
+      const stage = { answers: { [call]: answer }, env: { ONCALL_HOME: home } };
+      expect(await play(args.split(' '), stage)).toMatchObject({ code: 0 });
+      expect(readFileSync(join(home, 'cache', 'complete', list), 'utf8')).toMatch(
+        new RegExp(`^${name}(\\t.+)?$`, 'm'),
+      );
+      rmSync(join(home, 'cache'), { recursive: true });
+      writeFileSync(join(home, 'cache'), '');
+      expect(await play(args.split(' '), stage)).toMatchObject({
+        code: 0,
+        stderr: expect.not.stringContaining('cache'),
+      });
+    },
+  );
+});
 
 describe('what is asked of the broker', () => {
   it('is what was typed, ONCALL_INCIDENT standing in for -i', async () => {

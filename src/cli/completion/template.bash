@@ -67,7 +67,7 @@ __oncall_names() {
     if [[ ${rows[mid]} < $cur$'\177' ]]; then end=$((mid + 1)); else high=$mid; fi
   done
   ((end > low)) || return 0
-  rows=("${rows[@]:low:end-low}")
+  ((end - low == ${#rows[@]})) || rows=("${rows[@]:low:end-low}")
   case ${rows[0]} in *$'\t'*$'\t'*) __oncall_lasting ;; esac
   ((${#rows[@]} > 0)) || return 0
   rows=("${rows[@]%%$'\t'*}")
@@ -76,11 +76,11 @@ __oncall_names() {
       for row in "${rows[@]}"; do
         case $row in
           *[!A-Za-z0-9._@/+:-]* | [!A-Za-z0-9]*) ;;
-          "$cur"*) found[${#found[@]}]=$row ;;
+          "$cur"*) COMPREPLY[${#COMPREPLY[@]}]=$row ;;
         esac
       done
       ;;
-    *) found=(${found[@]+"${found[@]}"} "${rows[@]}") ;;
+    *) COMPREPLY=(${COMPREPLY[@]+"${COMPREPLY[@]}"} "${rows[@]}") ;;
   esac
 }
 
@@ -92,7 +92,7 @@ __oncall_profiles() {
     name=${name##*/}
     case $name in
       *[!a-z0-9-]* | -*) ;;
-      "$cur"*) found[${#found[@]}]=$name ;;
+      "$cur"*) COMPREPLY[${#COMPREPLY[@]}]=$name ;;
     esac
   done
 }
@@ -107,7 +107,7 @@ __oncall_offer() {
       @profiles) __oncall_profiles ;;
       @*) __oncall_names "${word#@}" ;;
       /*) paths=$word ;;
-      "$cur"*) found[${#found[@]}]=$word ;;
+      "$cur"*) COMPREPLY[${#COMPREPLY[@]}]=$word ;;
     esac
   done
 }
@@ -126,10 +126,9 @@ __oncall_program() {
 
 __oncall() {
   local IFS=$' \t\n' profile=${ONCALL_PROFILE-} command='' offer='' takes='' option='' paths='' head='' rest
-  local line=${COMP_LINE:0:COMP_POINT} word cur full piece i count=0 arguments=0 words starts found
+  local line=${COMP_LINE:0:COMP_POINT} word cur full piece i count=0 arguments=0 words starts
   words=()
   starts=()
-  found=()
   COMPREPLY=()
   # Newer versions split words at : and = too. What nothing separates is one word.
   for ((i = 0; i <= COMP_CWORD; i++)); do
@@ -191,11 +190,12 @@ __oncall() {
     __oncall_argument "$command $arguments"
     __oncall_offer "$offer"
   fi
-  if ((${#found[@]} > 0)) && [[ $full == *"$2" ]]; then
-    # Only what stands behind the last : or = is replaced.
-    piece=${full%"$2"}
-    COMPREPLY=("${found[@]}")
-    [[ -z $head ]] || COMPREPLY=("${found[@]/#/$head}")
+  # Only what stands behind the last : or = is replaced.
+  piece=${full%"$2"}
+  if ((${#COMPREPLY[@]} == 0)); then :
+  elif [[ $full != *"$2" ]]; then COMPREPLY=()
+  else
+    [[ -z $head ]] || COMPREPLY=("${COMPREPLY[@]/#/$head}")
     [[ -z $piece ]] || COMPREPLY=("${COMPREPLY[@]#"$piece"}")
   fi
   # Files only where a file is meant. Before bash 4 nothing can be said about it, and files it is.
