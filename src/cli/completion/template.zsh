@@ -28,6 +28,7 @@ __oncall_names() {
   setopt extendedglob
   local folder
   local -a files hits
+  found=()
   __oncall_folder cache "$profile" || return 0
   files=( "$folder/complete/$1"(N.rUL-4194305) )
   (( $#files )) || return 0
@@ -48,6 +49,7 @@ __oncall_profiles() {
   emulate -L zsh
   setopt extendedglob
   local folder
+  found=()
   __oncall_folder config '' || return 0
   found=( "$folder"/profiles/[a-z0-9][a-z0-9-]#(N-/:t) )
 }
@@ -114,7 +116,7 @@ __oncall_offer() {
       # Roles only where one is being typed: there are several for each resource.
       @roles) [[ $PREFIX != *:* ]] || { __oncall_names roles; __oncall_show roles role && ret=0 } ;;
       @profiles) __oncall_profiles; __oncall_show profiles profile && ret=0 ;;
-      @*) found=(); __oncall_names ${word#@}; __oncall_show ${word#@} ${word#@} && ret=0 ;;
+      @*) __oncall_names ${word#@}; __oncall_show ${word#@} ${word#@} && ret=0 ;;
       /f) _files && ret=0 ;;
       /d) _files -/ && ret=0 ;;
       !) ;;
