@@ -34,6 +34,7 @@ __oncall_child() {
     '/whoami') command='whoami' ;;
     '/devices') command='devices' ;;
     '/agent') command='agent' ;;
+    '/probe') command='probe' ;;
     '/audit') command='audit' ;;
     '/broker') command='broker' ;;
     'incident/declare') command='incident declare' ;;
@@ -73,7 +74,7 @@ __oncall_child() {
 __oncall_value() {
   case $1 in
     'request -i' | 'request --incident' | 'run -i' | 'run --incident' | 'connect -i' | 'connect --incident' | 'explain -i' | 'explain --incident' | 'revoke --incident') takes='=' offer='@incidents' ;;
-    'request -r' | 'request --reason' | 'request -d' | 'request --for' | 'request --timeout' | 'run -r' | 'run --reason' | 'run -d' | 'run --for' | 'run --timeout' | 'connect -r' | 'connect --reason' | 'connect -d' | 'connect --for' | 'connect --timeout' | 'explain -d' | 'explain --for' | 'wait --timeout' | 'approve -d' | 'approve --for' | 'deny -r' | 'deny --reason' | 'revoke --user' | 'revoke -r' | 'revoke --reason' | 'incident declare --title' | 'reviews close --note' | 'enroll --name' | 'enroll --agent-key' | 'devices list --user' | 'audit list -n' | 'audit list --limit' | 'audit who --at' | 'broker init --admin' | 'broker init --public-url' | 'broker init --listen' | 'broker invite -d' | 'broker invite --for') takes='=' offer='' ;;
+    'request -r' | 'request --reason' | 'request -d' | 'request --for' | 'request --timeout' | 'run -r' | 'run --reason' | 'run -d' | 'run --for' | 'run --timeout' | 'connect -r' | 'connect --reason' | 'connect -d' | 'connect --for' | 'connect --timeout' | 'explain -d' | 'explain --for' | 'wait --timeout' | 'approve -d' | 'approve --for' | 'deny -r' | 'deny --reason' | 'revoke --user' | 'revoke -r' | 'revoke --reason' | 'incident declare --title' | 'reviews close --note' | 'enroll --name' | 'enroll --agent-key' | 'devices list --user' | 'probe --timeout' | 'audit list -n' | 'audit list --limit' | 'audit who --at' | 'broker init --admin' | 'broker init --public-url' | 'broker init --listen' | 'broker invite -d' | 'broker invite --for') takes='=' offer='' ;;
     'credential --format') takes='=' offer='env json pgpass ssh mycnf kubectl aws-process pem header token' ;;
     'explain -r' | 'explain --reason') takes='?' offer='' ;;
     'revoke --resource') takes='=' offer='@resources' ;;
@@ -123,7 +124,7 @@ __oncall_rest() {
 
 __oncall_commands() {
   case $1 in
-    '') offer='request run exec connect status ls held grants renew release credential console resources explain wait cancel approvals approve deny revoke incident reviews enroll setup completion whoami devices agent audit broker' ;;
+    '') offer='request run exec connect status ls held grants renew release credential console resources explain wait cancel approvals approve deny revoke incident reviews enroll setup completion whoami devices agent probe audit broker' ;;
     'incident') offer='declare list show resolve reopen' ;;
     'reviews') offer='list close' ;;
     'devices') offer='list revoke add' ;;
@@ -161,6 +162,7 @@ __oncall_options() {
     'devices list') offer='--user' ;;
     'agent') offer='--stay' ;;
     'agent install') offer='--remove' ;;
+    'probe') offer='--timeout --prometheus' ;;
     'audit list') offer='-n --limit' ;;
     'audit export') offer='-f --file' ;;
     'audit who') offer='--at --file' ;;

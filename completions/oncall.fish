@@ -62,6 +62,8 @@ function __oncall_child
             echo 'devices'
         case '/agent'
             echo 'agent'
+        case '/probe'
+            echo 'probe'
         case '/audit'
             echo 'audit'
         case '/broker'
@@ -132,7 +134,7 @@ function __oncall_value
     switch $argv[1]
         case 'request -i' 'request --incident' 'run -i' 'run --incident' 'connect -i' 'connect --incident' 'explain -i' 'explain --incident' 'revoke --incident'
             printf '%s\n' '=' '@incidents'
-        case 'request -r' 'request --reason' 'request -d' 'request --for' 'request --timeout' 'run -r' 'run --reason' 'run -d' 'run --for' 'run --timeout' 'connect -r' 'connect --reason' 'connect -d' 'connect --for' 'connect --timeout' 'explain -d' 'explain --for' 'wait --timeout' 'approve -d' 'approve --for' 'deny -r' 'deny --reason' 'revoke --user' 'revoke -r' 'revoke --reason' 'incident declare --title' 'reviews close --note' 'enroll --name' 'enroll --agent-key' 'devices list --user' 'audit list -n' 'audit list --limit' 'audit who --at' 'broker init --admin' 'broker init --public-url' 'broker init --listen' 'broker invite -d' 'broker invite --for'
+        case 'request -r' 'request --reason' 'request -d' 'request --for' 'request --timeout' 'run -r' 'run --reason' 'run -d' 'run --for' 'run --timeout' 'connect -r' 'connect --reason' 'connect -d' 'connect --for' 'connect --timeout' 'explain -d' 'explain --for' 'wait --timeout' 'approve -d' 'approve --for' 'deny -r' 'deny --reason' 'revoke --user' 'revoke -r' 'revoke --reason' 'incident declare --title' 'reviews close --note' 'enroll --name' 'enroll --agent-key' 'devices list --user' 'probe --timeout' 'audit list -n' 'audit list --limit' 'audit who --at' 'broker init --admin' 'broker init --public-url' 'broker init --listen' 'broker invite -d' 'broker invite --for'
             printf '%s\n' '='
         case 'credential --format'
             printf '%s\n' '=' 'env' 'json' 'pgpass' 'ssh' 'mycnf' 'kubectl' 'aws-process' 'pem' 'header' 'token'
@@ -211,7 +213,7 @@ end
 function __oncall_commands
     switch $argv[1]
         case ''
-            printf '%s\n' 'request'\t'ask for access to one or more resources' 'run'\t'run a command with access to its targets' 'exec'\t'run a command with access to its targets' 'connect'\t'open the client that fits a resource' 'status'\t'what you hold right now (reads a local file)' 'ls'\t'what you hold right now (reads a local file)' 'held'\t'whether access is at hand here, else how to get it (reads a local file)' 'grants'\t'your grants at the broker' 'renew'\t'refresh a credential and extend its session window' 'release'\t'give access back before it ends' 'credential'\t'print a credential for another tool' 'console'\t'open a target\'s own web console' 'resources'\t'what can be asked for' 'explain'\t'why a request is granted, asked or denied' 'wait'\t'wait for the answer to a request' 'cancel'\t'withdraw a pending request' 'approvals'\t'requests that wait for your answer' 'approve'\t'approve a request' 'deny'\t'deny a request' 'revoke'\t'end other people\'s access' 'incident'\t'declare, list, show, resolve and reopen incidents' 'reviews'\t'look at what was opened past the usual yes' 'enroll'\t'register this device with an invitation' 'setup'\t'make ssh, psql and other plain tools find what you hold' 'completion'\t'print what makes a shell complete commands and names' 'whoami'\t'who you are to the broker, and your shifts' 'devices'\t'list, revoke and add your devices' 'agent'\t'keep what you hold alive in the background (started by commands)' 'audit'\t'list, search, export and verify the audit log' 'broker'\t'set up and run a broker'
+            printf '%s\n' 'request'\t'ask for access to one or more resources' 'run'\t'run a command with access to its targets' 'exec'\t'run a command with access to its targets' 'connect'\t'open the client that fits a resource' 'status'\t'what you hold right now (reads a local file)' 'ls'\t'what you hold right now (reads a local file)' 'held'\t'whether access is at hand here, else how to get it (reads a local file)' 'grants'\t'your grants at the broker' 'renew'\t'refresh a credential and extend its session window' 'release'\t'give access back before it ends' 'credential'\t'print a credential for another tool' 'console'\t'open a target\'s own web console' 'resources'\t'what can be asked for' 'explain'\t'why a request is granted, asked or denied' 'wait'\t'wait for the answer to a request' 'cancel'\t'withdraw a pending request' 'approvals'\t'requests that wait for your answer' 'approve'\t'approve a request' 'deny'\t'deny a request' 'revoke'\t'end other people\'s access' 'incident'\t'declare, list, show, resolve and reopen incidents' 'reviews'\t'look at what was opened past the usual yes' 'enroll'\t'register this device with an invitation' 'setup'\t'make ssh, psql and other plain tools find what you hold' 'completion'\t'print what makes a shell complete commands and names' 'whoami'\t'who you are to the broker, and your shifts' 'devices'\t'list, revoke and add your devices' 'agent'\t'keep what you hold alive in the background (started by commands)' 'probe'\t'whether the broker does its work, for a monitor' 'audit'\t'list, search, export and verify the audit log' 'broker'\t'set up and run a broker'
         case 'incident'
             printf '%s\n' 'declare'\t'open an incident' 'list'\t'open incidents' 'show'\t'one incident' 'resolve'\t'close an incident' 'reopen'\t'open a closed incident again'
         case 'reviews'
@@ -278,6 +280,8 @@ function __oncall_options
             printf '%s\n' '--stay'\t'go on when nothing is left to keep'
         case 'agent install'
             printf '%s\n' '--remove'\t'take it away again'
+        case 'probe'
+            printf '%s\n' '--timeout'\t'for each check, 10s unless told' '--prometheus'\t'as Prometheus text'
         case 'audit list'
             printf '%s\n' '-n'\t'how many entries (20)' '--limit'\t'how many entries (20)'
         case 'audit export'

@@ -37,6 +37,7 @@ Register-ArgumentCompleter -Native -CommandName @('oncall', 'oncall.cmd', 'oncal
         '/whoami' = 'whoami'
         '/devices' = 'devices'
         '/agent' = 'agent'
+        '/probe' = 'probe'
         '/audit' = 'audit'
         '/broker' = 'broker'
         'incident/declare' = 'incident declare'
@@ -109,6 +110,7 @@ Register-ArgumentCompleter -Native -CommandName @('oncall', 'oncall.cmd', 'oncal
         'enroll --name' = @('=')
         'enroll --agent-key' = @('=')
         'devices list --user' = @('=')
+        'probe --timeout' = @('=')
         'audit list -n' = @('=')
         'audit list --limit' = @('=')
         'audit who --at' = @('=')
@@ -176,7 +178,7 @@ Register-ArgumentCompleter -Native -CommandName @('oncall', 'oncall.cmd', 'oncal
         'broker target 0' = @('@resources')
     }
     $commands = @{
-        '' = @(('request' + $tab + 'ask for access to one or more resources'), ('run' + $tab + 'run a command with access to its targets'), ('exec' + $tab + 'run a command with access to its targets'), ('connect' + $tab + 'open the client that fits a resource'), ('status' + $tab + 'what you hold right now (reads a local file)'), ('ls' + $tab + 'what you hold right now (reads a local file)'), ('held' + $tab + 'whether access is at hand here, else how to get it (reads a local file)'), ('grants' + $tab + 'your grants at the broker'), ('renew' + $tab + 'refresh a credential and extend its session window'), ('release' + $tab + 'give access back before it ends'), ('credential' + $tab + 'print a credential for another tool'), ('console' + $tab + 'open a target''s own web console'), ('resources' + $tab + 'what can be asked for'), ('explain' + $tab + 'why a request is granted, asked or denied'), ('wait' + $tab + 'wait for the answer to a request'), ('cancel' + $tab + 'withdraw a pending request'), ('approvals' + $tab + 'requests that wait for your answer'), ('approve' + $tab + 'approve a request'), ('deny' + $tab + 'deny a request'), ('revoke' + $tab + 'end other people''s access'), ('incident' + $tab + 'declare, list, show, resolve and reopen incidents'), ('reviews' + $tab + 'look at what was opened past the usual yes'), ('enroll' + $tab + 'register this device with an invitation'), ('setup' + $tab + 'make ssh, psql and other plain tools find what you hold'), ('completion' + $tab + 'print what makes a shell complete commands and names'), ('whoami' + $tab + 'who you are to the broker, and your shifts'), ('devices' + $tab + 'list, revoke and add your devices'), ('agent' + $tab + 'keep what you hold alive in the background (started by commands)'), ('audit' + $tab + 'list, search, export and verify the audit log'), ('broker' + $tab + 'set up and run a broker'))
+        '' = @(('request' + $tab + 'ask for access to one or more resources'), ('run' + $tab + 'run a command with access to its targets'), ('exec' + $tab + 'run a command with access to its targets'), ('connect' + $tab + 'open the client that fits a resource'), ('status' + $tab + 'what you hold right now (reads a local file)'), ('ls' + $tab + 'what you hold right now (reads a local file)'), ('held' + $tab + 'whether access is at hand here, else how to get it (reads a local file)'), ('grants' + $tab + 'your grants at the broker'), ('renew' + $tab + 'refresh a credential and extend its session window'), ('release' + $tab + 'give access back before it ends'), ('credential' + $tab + 'print a credential for another tool'), ('console' + $tab + 'open a target''s own web console'), ('resources' + $tab + 'what can be asked for'), ('explain' + $tab + 'why a request is granted, asked or denied'), ('wait' + $tab + 'wait for the answer to a request'), ('cancel' + $tab + 'withdraw a pending request'), ('approvals' + $tab + 'requests that wait for your answer'), ('approve' + $tab + 'approve a request'), ('deny' + $tab + 'deny a request'), ('revoke' + $tab + 'end other people''s access'), ('incident' + $tab + 'declare, list, show, resolve and reopen incidents'), ('reviews' + $tab + 'look at what was opened past the usual yes'), ('enroll' + $tab + 'register this device with an invitation'), ('setup' + $tab + 'make ssh, psql and other plain tools find what you hold'), ('completion' + $tab + 'print what makes a shell complete commands and names'), ('whoami' + $tab + 'who you are to the broker, and your shifts'), ('devices' + $tab + 'list, revoke and add your devices'), ('agent' + $tab + 'keep what you hold alive in the background (started by commands)'), ('probe' + $tab + 'whether the broker does its work, for a monitor'), ('audit' + $tab + 'list, search, export and verify the audit log'), ('broker' + $tab + 'set up and run a broker'))
         'incident' = @(('declare' + $tab + 'open an incident'), ('list' + $tab + 'open incidents'), ('show' + $tab + 'one incident'), ('resolve' + $tab + 'close an incident'), ('reopen' + $tab + 'open a closed incident again'))
         'reviews' = @(('list' + $tab + 'open reviews that concern you'), ('close' + $tab + 'say what it was'))
         'devices' = @(('list' + $tab + 'your devices'), ('revoke' + $tab + 'revoke a device'), ('add' + $tab + 'print an invitation for your next device'))
@@ -210,6 +212,7 @@ Register-ArgumentCompleter -Native -CommandName @('oncall', 'oncall.cmd', 'oncal
         'devices list' = @(('--user' + $tab + 'another person''s devices, for those who may'))
         'agent' = @(('--stay' + $tab + 'go on when nothing is left to keep'))
         'agent install' = @(('--remove' + $tab + 'take it away again'))
+        'probe' = @(('--timeout' + $tab + 'for each check, 10s unless told'), ('--prometheus' + $tab + 'as Prometheus text'))
         'audit list' = @(('-n' + $tab + 'how many entries (20)'), ('--limit' + $tab + 'how many entries (20)'))
         'audit export' = @(('-f' + $tab + 'where to write it (stdout)'), ('--file' + $tab + 'where to write it (stdout)'))
         'audit who' = @(('--at' + $tab + 'when, with its zone: 2026-01-05T02:14:00Z'), ('--file' + $tab + 'search an export, offline'))

@@ -9,7 +9,7 @@
  * in it steers a terminal. The shells rely on none of this and look again.
  */
 import { join } from 'node:path';
-import type { BundleView, IncidentView, RequestView, ResourceView, Target } from '../protocol/messages.ts';
+import type { Target } from '../protocol/messages.ts';
 import { escapeForTerminal, formatTarget, isName } from '../protocol/names.ts';
 import { readSafeFile } from './files.ts';
 import type { ClientPaths } from './paths.ts';
@@ -30,7 +30,7 @@ export interface NameRow {
   readonly endsAt?: string;
 }
 
-type Names = Partial<Readonly<Record<NameList, readonly NameRow[]>>>;
+export type Names = Partial<Readonly<Record<NameList, readonly NameRow[]>>>;
 
 /** Together they keep a file below what {@link readSafeFile} reads. */
 const MAX_ROWS = 10_000;
@@ -55,51 +55,6 @@ export function changedNames(paths: ClientPaths, names: Names): FileWrite[] {
     const path = join(paths.completeDir, list);
     return readSafeFile(path)?.toString('utf8') === data ? [] : [{ path, data, isCopy: true }];
   });
-}
-
-/** What can be asked for. An older broker has no bundles. */
-export function catalogueNames({
-  resources,
-  bundles = [],
-}: {
-  readonly resources: readonly ResourceView[];
-  readonly bundles?: readonly BundleView[];
-}) {
-  const services = new Map(resources.map(({ service }) => [service, { name: service }]));
-  return {
-    resources: resources.map((resource) => ({ name: resource.name, description: wordsOf(resource) })),
-    roles: resources.flatMap((resource) =>
-      resource.roles.map((role) => ({
-        name: formatTarget({ resource: resource.name, role }),
-        description: wordsOf(resource),
-      })),
-    ),
-    bundles: bundles.map(({ name, description, targets }) => ({
-      name,
-      description: description || targetsText(targets),
-    })),
-    services: [...services.values()],
-  } satisfies Names;
-}
-
-export function incidentNames(
-  incidents: readonly Pick<IncidentView, 'id' | 'priority' | 'service' | 'title'>[],
-) {
-  const rows = incidents.map(({ id, priority, service, title }) => ({
-    name: id,
-    description: `${priority} ${service}: ${title}`,
-  }));
-  return { incidents: rows } satisfies Names;
-}
-
-/** What waits for this person's answer. */
-export function approvalNames(requests: readonly RequestView[]) {
-  const rows = requests.map(({ id, user, targets, incident, expiresAt }) => ({
-    name: id,
-    description: `${user}: ${[targetsText(targets.map(({ target }) => target)), incident].filter(Boolean).join(' ')}`,
-    endsAt: expiresAt,
-  }));
-  return { approvals: rows } satisfies Names;
 }
 
 /** What is in the status file. */
@@ -128,11 +83,7 @@ export function statusNames({
   } satisfies Names;
 }
 
-function wordsOf({ description, kind, environment }: ResourceView): string {
-  return description || `${kind} ${environment}`;
-}
-
-function targetsText(targets: readonly Target[]): string {
+export function targetsText(targets: readonly Target[]): string {
   return targets.map(formatTarget).join(' ');
 }
 

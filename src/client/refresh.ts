@@ -3,9 +3,10 @@
 import type { StatusReply } from '../protocol/messages.ts';
 import { getStatus, listResources } from './calls.ts';
 import type { Client } from './client.ts';
-import { approvalNames, catalogueNames, incidentNames, writeNames } from './completion-names.ts';
+import { writeNames } from './completion-names.ts';
 import { saveEndpoints } from './endpoints.ts';
 import { listLocalGrants, ownerOf, wipeGrant, withHoldLock } from './hold.ts';
+import { approvalNames, catalogueNames, incidentNames } from './listed-names.ts';
 import { fromReply, noteSilence, type StatusFile, updateStatusFile } from './status-file.ts';
 
 export interface RefreshOptions {

@@ -1,5 +1,6 @@
 import { listApprovals } from '../../client/calls.ts';
-import { approvalNames, noteNames } from '../../client/completion-names.ts';
+import { noteNames } from '../../client/completion-names.ts';
+import { approvalNames } from '../../client/listed-names.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
 import { writeHint, writeResult } from '../io.ts';

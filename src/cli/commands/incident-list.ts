@@ -1,5 +1,6 @@
 import { listIncidents } from '../../client/calls.ts';
-import { incidentNames, noteNames } from '../../client/completion-names.ts';
+import { noteNames } from '../../client/completion-names.ts';
+import { incidentNames } from '../../client/listed-names.ts';
 import { defineCommand, flagOption } from '../command.ts';
 import type { Context } from '../context.ts';
 import { writeResult } from '../io.ts';

@@ -1,5 +1,6 @@
 import { listResources } from '../../client/calls.ts';
-import { catalogueNames, noteNames } from '../../client/completion-names.ts';
+import { noteNames } from '../../client/completion-names.ts';
+import { catalogueNames } from '../../client/listed-names.ts';
 import { formatDuration } from '../../protocol/durations.ts';
 import type { BundleView, ResourceView } from '../../protocol/messages.ts';
 import { formatTarget } from '../../protocol/names.ts';
