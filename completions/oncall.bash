@@ -58,6 +58,7 @@ __oncall_child() {
     'broker/init') command='broker init' ;;
     'broker/check') command='broker check' ;;
     'broker/serve') command='broker serve' ;;
+    'broker/unit') command='broker unit' ;;
     'broker/invite') command='broker invite' ;;
     'broker/target') command='broker target' ;;
     'broker/migrate') command='broker migrate' ;;
@@ -74,7 +75,7 @@ __oncall_child() {
 __oncall_value() {
   case $1 in
     'request -i' | 'request --incident' | 'run -i' | 'run --incident' | 'connect -i' | 'connect --incident' | 'explain -i' | 'explain --incident' | 'revoke --incident') takes='=' offer='@incidents' ;;
-    'request -r' | 'request --reason' | 'request -d' | 'request --for' | 'request --timeout' | 'run -r' | 'run --reason' | 'run -d' | 'run --for' | 'run --timeout' | 'connect -r' | 'connect --reason' | 'connect -d' | 'connect --for' | 'connect --timeout' | 'explain -d' | 'explain --for' | 'wait --timeout' | 'approve -d' | 'approve --for' | 'deny -r' | 'deny --reason' | 'revoke --user' | 'revoke -r' | 'revoke --reason' | 'incident declare --title' | 'reviews close --note' | 'enroll --name' | 'enroll --agent-key' | 'devices list --user' | 'probe --timeout' | 'audit list -n' | 'audit list --limit' | 'audit who --at' | 'broker init --admin' | 'broker init --public-url' | 'broker init --listen' | 'broker invite -d' | 'broker invite --for') takes='=' offer='' ;;
+    'request -r' | 'request --reason' | 'request -d' | 'request --for' | 'request --timeout' | 'run -r' | 'run --reason' | 'run -d' | 'run --for' | 'run --timeout' | 'connect -r' | 'connect --reason' | 'connect -d' | 'connect --for' | 'connect --timeout' | 'explain -d' | 'explain --for' | 'wait --timeout' | 'approve -d' | 'approve --for' | 'deny -r' | 'deny --reason' | 'revoke --user' | 'revoke -r' | 'revoke --reason' | 'incident declare --title' | 'reviews close --note' | 'enroll --name' | 'enroll --agent-key' | 'devices list --user' | 'probe --timeout' | 'audit list -n' | 'audit list --limit' | 'audit who --at' | 'broker init --admin' | 'broker init --public-url' | 'broker init --listen' | 'broker unit --user' | 'broker invite -d' | 'broker invite --for') takes='=' offer='' ;;
     'credential --format') takes='=' offer='env json pgpass ssh mycnf kubectl aws-process pem header token' ;;
     'explain -r' | 'explain --reason') takes='?' offer='' ;;
     'revoke --resource') takes='=' offer='@resources' ;;
@@ -86,7 +87,7 @@ __oncall_value() {
     'enroll --ca') takes='=' offer='pinned system /f' ;;
     'setup --shell') takes='=' offer='bash zsh fish powershell' ;;
     'audit export -f' | 'audit export --file' | 'audit who --file' | 'audit verify --checkpoint') takes='=' offer='/f' ;;
-    'audit verify --receipts' | 'broker init --dir' | 'broker check --dir' | 'broker serve --dir' | 'broker invite --dir' | 'broker target --dir' | 'broker migrate --dir' | 'broker backup --dir' | 'broker restore --dir' | 'broker rotate tls --dir' | 'broker rotate tokens --dir') takes='=' offer='/d' ;;
+    'audit verify --receipts' | 'broker init --dir' | 'broker check --dir' | 'broker serve --dir' | 'broker unit --dir' | 'broker invite --dir' | 'broker target --dir' | 'broker migrate --dir' | 'broker backup --dir' | 'broker restore --dir' | 'broker rotate tls --dir' | 'broker rotate tokens --dir') takes='=' offer='/d' ;;
     *' -o' | *' --output') takes='=' offer='table json ndjson' ;;
     *' --profile') takes='=' offer='@profiles' ;;
     *) takes='' offer='' ;;
@@ -130,7 +131,7 @@ __oncall_commands() {
     'devices') offer='list revoke add' ;;
     'agent') offer='status stop logs install' ;;
     'audit') offer='list export who verify' ;;
-    'broker') offer='init check serve invite target migrate backup restore rotate' ;;
+    'broker') offer='init check serve unit invite target migrate backup restore rotate' ;;
     'broker rotate') offer='tls tokens' ;;
     *) offer='' ;;
   esac
@@ -169,6 +170,7 @@ __oncall_options() {
     'audit verify') offer='--checkpoint --receipts' ;;
     'broker init') offer='--admin --public-url --listen --dir' ;;
     'broker check' | 'broker serve' | 'broker migrate' | 'broker backup' | 'broker restore' | 'broker rotate tls' | 'broker rotate tokens') offer='--dir' ;;
+    'broker unit') offer='--user --dir' ;;
     'broker invite') offer='-d --for --dir' ;;
     'broker target') offer='--check --dir' ;;
     *) offer='' ;;

@@ -61,6 +61,7 @@ Register-ArgumentCompleter -Native -CommandName @('oncall', 'oncall.cmd', 'oncal
         'broker/init' = 'broker init'
         'broker/check' = 'broker check'
         'broker/serve' = 'broker serve'
+        'broker/unit' = 'broker unit'
         'broker/invite' = 'broker invite'
         'broker/target' = 'broker target'
         'broker/migrate' = 'broker migrate'
@@ -117,6 +118,7 @@ Register-ArgumentCompleter -Native -CommandName @('oncall', 'oncall.cmd', 'oncal
         'broker init --admin' = @('=')
         'broker init --public-url' = @('=')
         'broker init --listen' = @('=')
+        'broker unit --user' = @('=')
         'broker invite -d' = @('=')
         'broker invite --for' = @('=')
         'credential --format' = @('=', 'env', 'json', 'pgpass', 'ssh', 'mycnf', 'kubectl', 'aws-process', 'pem', 'header', 'token')
@@ -138,6 +140,7 @@ Register-ArgumentCompleter -Native -CommandName @('oncall', 'oncall.cmd', 'oncal
         'broker init --dir' = @('=', '/d')
         'broker check --dir' = @('=', '/d')
         'broker serve --dir' = @('=', '/d')
+        'broker unit --dir' = @('=', '/d')
         'broker invite --dir' = @('=', '/d')
         'broker target --dir' = @('=', '/d')
         'broker migrate --dir' = @('=', '/d')
@@ -184,7 +187,7 @@ Register-ArgumentCompleter -Native -CommandName @('oncall', 'oncall.cmd', 'oncal
         'devices' = @(('list' + $tab + 'your devices'), ('revoke' + $tab + 'revoke a device'), ('add' + $tab + 'print an invitation for your next device'))
         'agent' = @(('status' + $tab + 'whether it runs, and what it keeps'), ('stop' + $tab + 'end it; what is held stays'), ('logs' + $tab + 'what it has done'), ('install' + $tab + 'write a systemd or launchd job that starts it at login'))
         'audit' = @(('list' + $tab + 'the newest entries'), ('export' + $tab + 'write the log to a file'), ('who' + $tab + 'who acted under a name at a target'), ('verify' + $tab + 'verify an exported log, offline'))
-        'broker' = @(('init' + $tab + 'write a new broker directory and print the first invitation'), ('check' + $tab + 'validate configuration, catalogue and policies'), ('serve' + $tab + 'run the broker'), ('invite' + $tab + 'print an invitation for a person'), ('target' + $tab + 'what a resource needs from its admin, and whether it has it'), ('migrate' + $tab + 'bring the store up to date'), ('backup' + $tab + 'write a backup'), ('restore' + $tab + 'restore a backup'), ('rotate' + $tab + 'rotate keys'))
+        'broker' = @(('init' + $tab + 'write a new broker directory and print the first invitation'), ('check' + $tab + 'validate configuration, catalogue and policies'), ('serve' + $tab + 'run the broker'), ('unit' + $tab + 'print the unit by which systemd runs it'), ('invite' + $tab + 'print an invitation for a person'), ('target' + $tab + 'what a resource needs from its admin, and whether it has it'), ('migrate' + $tab + 'bring the store up to date'), ('backup' + $tab + 'write a backup'), ('restore' + $tab + 'restore a backup'), ('rotate' + $tab + 'rotate keys'))
         'broker rotate' = @(('tls' + $tab + 'a new TLS key'), ('tokens' + $tab + 'the next key for tokens, or the first'))
     }
     $options = @{
@@ -225,6 +228,7 @@ Register-ArgumentCompleter -Native -CommandName @('oncall', 'oncall.cmd', 'oncal
         'broker restore' = @(('--dir' + $tab + 'the broker directory (ONCALL_BROKER_DIR, else .)'))
         'broker rotate tls' = @(('--dir' + $tab + 'the broker directory (ONCALL_BROKER_DIR, else .)'))
         'broker rotate tokens' = @(('--dir' + $tab + 'the broker directory (ONCALL_BROKER_DIR, else .)'))
+        'broker unit' = @(('--user' + $tab + 'whom it runs as, who owns the directory'), ('--dir' + $tab + 'the broker directory (ONCALL_BROKER_DIR, else .)'))
         'broker invite' = @(('-d' + $tab + 'how long the invitation is good, such as 24h'), ('--for' + $tab + 'how long the invitation is good, such as 24h'), ('--dir' + $tab + 'the broker directory (ONCALL_BROKER_DIR, else .)'))
         'broker target' = @(('--check' + $tab + 'try each requirement at the target'), ('--dir' + $tab + 'the broker directory (ONCALL_BROKER_DIR, else .)'))
         '*' = @(('-o' + $tab + 'table, json or ndjson'), ('--output' + $tab + 'table, json or ndjson'), ('--json' + $tab + 'short for -o json'), ('--profile' + $tab + 'which installation (ONCALL_PROFILE)'), ('--no-agent' + $tab + 'neither use nor start the background agent (ONCALL_AGENT=off)'), ('-h' + $tab + 'more about it'), ('--help' + $tab + 'more about it'))
