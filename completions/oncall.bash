@@ -7,6 +7,7 @@
 __oncall_child() {
   case $1 in
     '/request') command='request' ;;
+    '/break-glass') command='break-glass' ;;
     '/run') command='run' ;;
     '/exec') command='run' ;;
     '/connect') command='connect' ;;
@@ -32,17 +33,20 @@ __oncall_child() {
     '/setup') command='setup' ;;
     '/completion') command='completion' ;;
     '/whoami') command='whoami' ;;
+    '/doctor') command='doctor' ;;
     '/devices') command='devices' ;;
     '/agent') command='agent' ;;
     '/probe') command='probe' ;;
     '/audit') command='audit' ;;
     '/broker') command='broker' ;;
+    'break-glass/list') command='break-glass list' ;;
     'incident/declare') command='incident declare' ;;
     'incident/list') command='incident list' ;;
     'incident/show') command='incident show' ;;
     'incident/resolve') command='incident resolve' ;;
     'incident/reopen') command='incident reopen' ;;
     'reviews/list') command='reviews list' ;;
+    'reviews/show') command='reviews show' ;;
     'reviews/close') command='reviews close' ;;
     'devices/list') command='devices list' ;;
     'devices/revoke') command='devices revoke' ;;
@@ -125,9 +129,10 @@ __oncall_rest() {
 
 __oncall_commands() {
   case $1 in
-    '') offer='request run exec connect status ls held grants renew release credential console resources explain wait cancel approvals approve deny revoke incident reviews enroll setup completion whoami devices agent probe audit broker' ;;
+    '') offer='request break-glass run exec connect status ls held grants renew release credential console resources explain wait cancel approvals approve deny revoke incident reviews enroll setup completion whoami doctor devices agent probe audit broker' ;;
+    'break-glass') offer='list' ;;
     'incident') offer='declare list show resolve reopen' ;;
-    'reviews') offer='list close' ;;
+    'reviews') offer='list show close' ;;
     'devices') offer='list revoke add' ;;
     'agent') offer='status stop logs install' ;;
     'audit') offer='list export who verify' ;;
@@ -160,6 +165,7 @@ __oncall_options() {
     'reviews close') offer='--outcome --note' ;;
     'enroll') offer='--name --keystore --agent-key --cache --passphrase --ca' ;;
     'setup') offer='--write --remove --force --agent --shell' ;;
+    'doctor') offer='--fix' ;;
     'devices list') offer='--user' ;;
     'agent') offer='--stay' ;;
     'agent install') offer='--remove' ;;

@@ -10,6 +10,7 @@ Register-ArgumentCompleter -Native -CommandName @('oncall', 'oncall.cmd', 'oncal
     $tab = [string][char]9
     $children = @{
         '/request' = 'request'
+        '/break-glass' = 'break-glass'
         '/run' = 'run'
         '/exec' = 'run'
         '/connect' = 'connect'
@@ -35,17 +36,20 @@ Register-ArgumentCompleter -Native -CommandName @('oncall', 'oncall.cmd', 'oncal
         '/setup' = 'setup'
         '/completion' = 'completion'
         '/whoami' = 'whoami'
+        '/doctor' = 'doctor'
         '/devices' = 'devices'
         '/agent' = 'agent'
         '/probe' = 'probe'
         '/audit' = 'audit'
         '/broker' = 'broker'
+        'break-glass/list' = 'break-glass list'
         'incident/declare' = 'incident declare'
         'incident/list' = 'incident list'
         'incident/show' = 'incident show'
         'incident/resolve' = 'incident resolve'
         'incident/reopen' = 'incident reopen'
         'reviews/list' = 'reviews list'
+        'reviews/show' = 'reviews show'
         'reviews/close' = 'reviews close'
         'devices/list' = 'devices list'
         'devices/revoke' = 'devices revoke'
@@ -181,9 +185,10 @@ Register-ArgumentCompleter -Native -CommandName @('oncall', 'oncall.cmd', 'oncal
         'broker target 0' = @('@resources')
     }
     $commands = @{
-        '' = @(('request' + $tab + 'ask for access to one or more resources'), ('run' + $tab + 'run a command with access to its targets'), ('exec' + $tab + 'run a command with access to its targets'), ('connect' + $tab + 'open the client that fits a resource'), ('status' + $tab + 'what you hold right now (reads a local file)'), ('ls' + $tab + 'what you hold right now (reads a local file)'), ('held' + $tab + 'whether access is at hand here, else how to get it (reads a local file)'), ('grants' + $tab + 'your grants at the broker'), ('renew' + $tab + 'refresh a credential and extend its session window'), ('release' + $tab + 'give access back before it ends'), ('credential' + $tab + 'print a credential for another tool'), ('console' + $tab + 'open a target''s own web console'), ('resources' + $tab + 'what can be asked for'), ('explain' + $tab + 'why a request is granted, asked or denied'), ('wait' + $tab + 'wait for the answer to a request'), ('cancel' + $tab + 'withdraw a pending request'), ('approvals' + $tab + 'requests that wait for your answer'), ('approve' + $tab + 'approve a request'), ('deny' + $tab + 'deny a request'), ('revoke' + $tab + 'end other people''s access'), ('incident' + $tab + 'declare, list, show, resolve and reopen incidents'), ('reviews' + $tab + 'look at what was opened past the usual yes'), ('enroll' + $tab + 'register this device with an invitation'), ('setup' + $tab + 'make ssh, psql and other plain tools find what you hold'), ('completion' + $tab + 'print what makes a shell complete commands and names'), ('whoami' + $tab + 'who you are to the broker, and your shifts'), ('devices' + $tab + 'list, revoke and add your devices'), ('agent' + $tab + 'keep what you hold alive in the background (started by commands)'), ('probe' + $tab + 'whether the broker does its work, for a monitor'), ('audit' + $tab + 'list, search, export and verify the audit log'), ('broker' + $tab + 'set up and run a broker'))
+        '' = @(('request' + $tab + 'ask for access to one or more resources'), ('break-glass' + $tab + 'access when nothing else works'), ('run' + $tab + 'run a command with access to its targets'), ('exec' + $tab + 'run a command with access to its targets'), ('connect' + $tab + 'open the client that fits a resource'), ('status' + $tab + 'what you hold right now (reads a local file)'), ('ls' + $tab + 'what you hold right now (reads a local file)'), ('held' + $tab + 'whether access is at hand here, else how to get it (reads a local file)'), ('grants' + $tab + 'your grants at the broker'), ('renew' + $tab + 'refresh a credential and extend its session window'), ('release' + $tab + 'give access back before it ends'), ('credential' + $tab + 'print a credential for another tool'), ('console' + $tab + 'open a target''s own web console'), ('resources' + $tab + 'what can be asked for'), ('explain' + $tab + 'why a request is granted, asked or denied'), ('wait' + $tab + 'wait for the answer to a request'), ('cancel' + $tab + 'withdraw a pending request'), ('approvals' + $tab + 'requests that wait for your answer'), ('approve' + $tab + 'approve a request'), ('deny' + $tab + 'deny a request'), ('revoke' + $tab + 'end other people''s access'), ('incident' + $tab + 'declare, list, show, resolve and reopen incidents'), ('reviews' + $tab + 'look at what was opened past the usual yes'), ('enroll' + $tab + 'register this device with an invitation'), ('setup' + $tab + 'make ssh, psql and other plain tools find what you hold'), ('completion' + $tab + 'print what makes a shell complete commands and names'), ('whoami' + $tab + 'who you are to the broker, and your shifts'), ('doctor' + $tab + 'what is wrong on this machine, and what to type about it'), ('devices' + $tab + 'list, revoke and add your devices'), ('agent' + $tab + 'keep what you hold alive in the background (started by commands)'), ('probe' + $tab + 'whether the broker does its work, for a monitor'), ('audit' + $tab + 'list, search, export and verify the audit log'), ('broker' + $tab + 'set up and run a broker'))
+        'break-glass' = @(('list' + $tab + 'what break-glass left at the resources, and what has to be cleaned up'))
         'incident' = @(('declare' + $tab + 'open an incident'), ('list' + $tab + 'open incidents'), ('show' + $tab + 'one incident'), ('resolve' + $tab + 'close an incident'), ('reopen' + $tab + 'open a closed incident again'))
-        'reviews' = @(('list' + $tab + 'open reviews that concern you'), ('close' + $tab + 'say what it was'))
+        'reviews' = @(('list' + $tab + 'open reviews that concern you'), ('show' + $tab + 'what one of them is about'), ('close' + $tab + 'say what it was'))
         'devices' = @(('list' + $tab + 'your devices'), ('revoke' + $tab + 'revoke a device'), ('add' + $tab + 'print an invitation for your next device'))
         'agent' = @(('status' + $tab + 'whether it runs, and what it keeps'), ('stop' + $tab + 'end it; what is held stays'), ('logs' + $tab + 'what it has done'), ('install' + $tab + 'write a systemd or launchd job that starts it at login'))
         'audit' = @(('list' + $tab + 'the newest entries'), ('export' + $tab + 'write the log to a file'), ('who' + $tab + 'who acted under a name at a target'), ('verify' + $tab + 'verify an exported log, offline'))
@@ -212,6 +217,7 @@ Register-ArgumentCompleter -Native -CommandName @('oncall', 'oncall.cmd', 'oncal
         'reviews close' = @(('--outcome' + $tab + 'what it was: justified, drill, misuse'), ('--note' + $tab + 'what was found; it goes into the audit log'))
         'enroll' = @(('--name' + $tab + 'a name for this device (its host name)'), ('--keystore' + $tab + 'where its keys rest: keychain, ssh-agent, file (keychain)'), ('--agent-key' + $tab + 'with ssh-agent: which key, by part of its line or comment'), ('--cache' + $tab + 'with ssh-agent: where the keys go that an agent cannot hold: keychain, file'), ('--passphrase' + $tab + 'with file: protect the keys with one (asked for, or ONCALL_PASSPHRASE_FILE)'), ('--ca' + $tab + 'pinned, system or a PEM file (pinned)'))
         'setup' = @(('--write' + $tab + 'add the lines to the file of the tool'), ('--remove' + $tab + 'take them away'), ('--force' + $tab + 'also where they were edited by hand: the edit is lost'), ('--agent' + $tab + 'ssh: keys into the ssh-agent too, for as long as they live'), ('--shell' + $tab + 'bash, zsh, fish or powershell, where it matters (SHELL)'))
+        'doctor' = @(('--fix' + $tab + 'mend what is safe to mend: modes, stale sockets, local copies, tool blocks'))
         'devices list' = @(('--user' + $tab + 'another person''s devices, for those who may'))
         'agent' = @(('--stay' + $tab + 'go on when nothing is left to keep'))
         'agent install' = @(('--remove' + $tab + 'take it away again'))
