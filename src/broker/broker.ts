@@ -101,9 +101,12 @@ async function start(
     rules,
     log,
     issuers,
+    breakGlass: new Map(made.breakGlass.map((issuer) => [issuer.kind, issuer])),
     outside,
     logger,
     invitation: { publicUrl: config.publicUrl.href, rawIdentityKey: keys.identity.rawPublicKey },
+    sign: keys.identity.sign,
+    resolveSecret,
   });
   const { changes, endings, metrics } = modules;
   const jobs = createJobs(store, lanes, { logger, onDone: () => changes.announce() });
@@ -123,7 +126,7 @@ async function start(
       reach: createLogReach(config.origin, keys),
       streamLimits: { ...STREAM_LIMITS, ...options.streamLimits },
       tokenKeys: issuerKeys.tokenKeys,
-      lists: createPublishedLists(store, keys, issuerKeys.x509Ca),
+      lists: createPublishedLists(store, keys, issuerKeys),
       onChange() {
         changes.announce();
         jobs.kick();

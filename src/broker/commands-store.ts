@@ -3,15 +3,18 @@ import { copyFile, rename } from 'node:fs/promises';
 import { AppError } from '../protocol/errors.ts';
 import { type Host, type Result, withStore } from './host.ts';
 import { loadConfig } from './installation.ts';
+import { addBreakGlassKeys } from './keys.ts';
 import { lockDirectory } from './lock.ts';
 
 export async function brokerMigrate({ directory }: { directory: string }, host: Host): Promise<Result> {
-  return withStore(directory, host, async (store) => {
+  return withStore(directory, host, async (store, { keysDirectory }) => {
     const applied = await store.migrate();
-    return {
-      data: { applied },
-      lines: applied.length === 0 ? ['nothing to do'] : applied.map((version) => `applied ${version}`),
-    };
+    const keys = await addBreakGlassKeys(keysDirectory);
+    const lines = [
+      ...applied.map((version) => `applied ${version}`),
+      ...keys.map((file) => `made ${file}: back it up, and copy it to every other broker of this store`),
+    ];
+    return { data: { applied, keys }, lines: lines.length === 0 ? ['nothing to do'] : lines };
   });
 }
 

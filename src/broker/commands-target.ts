@@ -30,8 +30,13 @@ export async function brokerTarget(
     try {
       const issuer = made.issuers.find(({ kind }) => kind === resource.target.kind);
       if (!issuer) throw new AppError('internal', `no issuer of kind ${resource.target.kind}`);
+      const breakGlass = resource.breakGlass?.offline
+        ? made.breakGlass.find(({ kind }) => kind === issuer.kind)
+        : undefined;
       if (!options.check) {
-        const { steps } = issuer.guide(resource);
+        const usual = issuer.guide(resource).steps;
+        // The last of the usual ones is to prove all of it.
+        const steps = [...usual.slice(0, -1), ...(breakGlass?.steps(resource) ?? []), ...usual.slice(-1)];
         return {
           data: { resource: resource.id, kind: issuer.kind, steps },
           lines: steps.flatMap(({ title, where, text }) => [
@@ -44,7 +49,9 @@ export async function brokerTarget(
           ]),
         };
       }
-      const requirements = await issuer.check(resource, host.signal);
+      const requirements = (
+        await Promise.all([issuer, breakGlass].map((each) => each?.check(resource, host.signal) ?? []))
+      ).flat();
       const missing = requirements.filter(({ ok }) => !ok).length;
       return {
         data: { resource: resource.id, ok: missing === 0, requirements },

@@ -1,5 +1,6 @@
 /** How the broker's parts are put together, and which timer leads where. */
 import type { Logger } from 'pino';
+import type { SecretRef } from '../catalogue/types.ts';
 import type { Issuer } from '../issuers/issuer.ts';
 import { REVOCATION_LISTS } from '../issuers/revocations.ts';
 import { createId } from '../protocol/ids.ts';
@@ -28,6 +29,8 @@ import { createMetrics } from './metrics.ts';
 import type { Modules } from './modules.ts';
 import { createOutbox } from './outbox.ts';
 import type { Outside } from './outside.ts';
+import { createPacks } from './packs/packs.ts';
+import type { BreakGlassIssuers } from './packs/plan.ts';
 import { createRequests } from './requests.ts';
 import { createReviews } from './reviews.ts';
 import type { CurrentRules, Rules } from './rules.ts';
@@ -67,11 +70,15 @@ export function compose(deps: {
   rules: CurrentRules;
   log: AuditLog;
   issuers: ReadonlyMap<string, Issuer>;
+  breakGlass: BreakGlassIssuers;
   outside: Outside;
   logger: Logger;
   invitation: { publicUrl: string; rawIdentityKey: Uint8Array };
+  /** By the identity key. */
+  sign: (message: Uint8Array) => Uint8Array;
+  resolveSecret: (ref: SecretRef) => Promise<string>;
 }): Composed {
-  const { store, rules, log, issuers, outside, logger } = deps;
+  const { store, rules, log, issuers, breakGlass, outside, logger } = deps;
   const changes = createChanges();
   const metrics = createMetrics(store, rules);
   const endings = createEndings(store, issuers, log);
@@ -119,6 +126,7 @@ export function compose(deps: {
       deliveries,
       reviews,
       journals,
+      packs: createPacks(rules, log, breakGlass, deps),
       outbox,
       events,
       changes,

@@ -9,6 +9,7 @@ import type { AuditRow, DeviceRow } from '../store/rows.ts';
 import type { Store, Tx } from '../store/store.ts';
 import type { Actor, AuditLog, EmbeddedRequest } from './audit-log.ts';
 import type { Endings } from './endings.ts';
+import { revokePacks } from './packs/revocation.ts';
 
 /** Codes hold 130 random bits, so this is against noise, not against luck. */
 const GUESSES = 10;
@@ -153,6 +154,7 @@ export function createDevices(
       for (const credential of open) {
         await endings.endCredential(tx, credential, { cause: 'device revoked', actor: by.actor });
       }
+      await revokePacks(tx, log, { deviceId: device.id }, { cause: 'device revoked', actor: by.actor });
       return audit;
     },
   };

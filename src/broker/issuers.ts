@@ -3,19 +3,22 @@ import { readFile } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { formatKeyName } from '../audit/signed-note.ts';
 import type { SecretRef } from '../catalogue/types.ts';
+import type { BreakGlassIssuer } from '../issuers/break-glass.ts';
 import type { Issuer } from '../issuers/issuer.ts';
-import { createIssuers, X509_LIST_PATH } from '../issuers/kinds.ts';
+import { BREAK_GLASS_LIST_PATH, createIssuers, X509_LIST_PATH } from '../issuers/kinds.ts';
+import type { SshCa } from '../issuers/ssh.ts';
 import { createX509Ca, type X509Ca } from '../issuers/x509-ca.ts';
 import { AppError } from '../protocol/errors.ts';
 import { sshPublicKeyBlob } from '../protocol/ssh-wire.ts';
 import type { Store } from '../store/store.ts';
 import type { BrokerConfig } from './config.ts';
-import type { BrokerKeys } from './keys.ts';
+import type { BrokerKeys, SigningKey } from './keys.ts';
 import { openTokenKeyring, type TokenKeyring } from './token-keys.ts';
 
 /** What logins are signed with, beside the keys that every broker has. */
 export interface IssuerKeys {
   x509Ca: X509Ca;
+  breakGlassCa: X509Ca;
   tokenKeys: TokenKeyring;
   /** PEM; undefined where the broker does not serve TLS itself. */
   identityCertificate: string | undefined;
@@ -23,11 +26,13 @@ export interface IssuerKeys {
 
 /** Throws AppError `config_invalid` and `unsafe_file`. */
 export async function loadIssuerKeys(
-  { x509Ca }: BrokerKeys,
+  { x509Ca, breakGlass }: BrokerKeys,
   { publicUrl, keysDirectory, tls }: BrokerConfig,
 ): Promise<IssuerKeys> {
+  const listAt = (path: string) => new URL(path, publicUrl).href;
   return {
-    x509Ca: await createX509Ca(x509Ca.privateKey, new URL(X509_LIST_PATH, publicUrl).href),
+    x509Ca: await createX509Ca(x509Ca.privateKey, listAt(X509_LIST_PATH)),
+    breakGlassCa: await createX509Ca(breakGlass.x509, listAt(BREAK_GLASS_LIST_PATH), 'break-glass'),
     tokenKeys: await openTokenKeyring(keysDirectory),
     identityCertificate: tls ? await readFile(join(keysDirectory, 'identity.crt'), 'utf8') : undefined,
   };
@@ -45,6 +50,7 @@ export interface IssuerParts {
 
 export function createBrokerIssuers(parts: IssuerParts): {
   issuers: readonly Issuer[];
+  breakGlass: readonly BreakGlassIssuer[];
   close(): Promise<void>;
 } {
   const { config, keys, issuerKeys, store, catalogueDirectory } = parts;
@@ -53,8 +59,9 @@ export function createBrokerIssuers(parts: IssuerParts): {
     resolveSecret: (ref) => parts.resolveSecret(ref).catch(notSetUp),
     readCa: (file) =>
       readFile(isAbsolute(file) ? file : join(catalogueDirectory, file), 'utf8').catch(notSetUp),
-    ca: { publicKey: sshPublicKeyBlob(keys.sshCa.privateKey), sign: keys.sshCa.sign },
+    ca: sshCaOf(keys.sshCa),
     x509Ca: issuerKeys.x509Ca,
+    breakGlassCas: { ssh: sshCaOf(keys.breakGlass.ssh), x509: issuerKeys.breakGlassCa },
     tokenKeys: () => issuerKeys.tokenKeys.keys(),
     identityCertificate: issuerKeys.identityCertificate,
     publicUrl: config.publicUrl.href,
@@ -64,6 +71,10 @@ export function createBrokerIssuers(parts: IssuerParts): {
         store.write((tx) => tx.addRevocations(list, [{ serial, expiresAt: expiresAtMs }])),
     },
   });
+}
+
+function sshCaOf({ privateKey, sign }: SigningKey): SshCa {
+  return { publicKey: sshPublicKeyBlob(privateKey), sign };
 }
 
 /** For the engineer this is the target's fault; what is missing is in the log, and `oncall broker check` says it too. */

@@ -9,6 +9,7 @@ import type { Incidents } from './incidents/incidents.ts';
 import type { Journals } from './journals.ts';
 import type { Metrics } from './metrics.ts';
 import type { Outbox } from './outbox.ts';
+import type { Packs } from './packs/packs.ts';
 import type { Requests } from './requests.ts';
 import type { Reviews } from './reviews.ts';
 
@@ -23,6 +24,7 @@ export interface Modules {
   deliveries: Deliveries;
   reviews: Reviews;
   journals: Journals;
+  packs: Packs;
   outbox: Outbox;
   events: EventHub;
   changes: Changes;

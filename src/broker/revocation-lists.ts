@@ -1,4 +1,7 @@
-/** The lists of revocations as targets pull them: each made anew when its number has risen, or its day has come. */
+/**
+ * The lists of revocations as targets pull them: each made anew when its number has risen, or its day has come. sshd reads one
+ * file, so what both SSH CAs have revoked is one list; its number is the sum of theirs, which rises with either.
+ */
 import type { SignedKrl } from '../issuers/krl.ts';
 import { createSignedKrl } from '../issuers/krl.ts';
 import type { RevocationList } from '../issuers/revocations.ts';
@@ -13,27 +16,32 @@ export interface PublishedLists {
   ssh(): Promise<SignedKrl>;
   /** A CRL as DER. */
   x509(): Promise<Uint8Array>;
+  /** Of the break-glass CA: a CRL as DER. */
+  breakGlass(): Promise<Uint8Array>;
 }
 
 interface Content {
   number: number;
-  entries: readonly RevocationRow[];
+  /** In the order in which the lists were named. */
+  entries: readonly (readonly RevocationRow[])[];
   nowMs: number;
 }
 
 export function createPublishedLists(
   store: Store,
-  { sshCa, identity }: Pick<BrokerKeys, 'sshCa' | 'identity'>,
-  x509Ca: X509Ca,
+  keys: Pick<BrokerKeys, 'sshCa' | 'identity' | 'breakGlass'>,
+  { x509Ca, breakGlassCa }: Record<'x509Ca' | 'breakGlassCa', X509Ca>,
 ): PublishedLists {
   function published<T>(
-    list: RevocationList,
+    lists: readonly RevocationList[],
     make: (content: Content) => T,
     ageOf: (nowMs: number) => number = () => 0,
   ): () => Promise<T> {
     let cached: { number: number; age: number; made: T } | undefined;
     return async () => {
-      const { number, entries } = await store.read((tx) => tx.revocations(list));
+      const read = await store.read((tx) => Promise.all(lists.map((list) => tx.revocations(list))));
+      const number = read.reduce((sum, list) => sum + list.number, 0);
+      const entries = read.map((list) => list.entries);
       const nowMs = await store.now();
       const age = ageOf(nowMs);
       if (cached?.number !== number || cached.age !== age) {
@@ -43,14 +51,23 @@ export function createPublishedLists(
     };
   }
 
-  const ca = sshPublicKeyBlob(sshCa.privateKey);
-  return {
-    ssh: published('ssh', (content) => createSignedKrl({ ...content, ca, sign: identity.sign })),
-    x509: published(
-      'x509',
+  const sshCas = [keys.sshCa, keys.breakGlass.ssh].map(({ privateKey }) => sshPublicKeyBlob(privateKey));
+  const crlOf = (list: RevocationList, ca: X509Ca) =>
+    published(
+      [list],
       ({ number, entries, nowMs }) =>
-        x509Ca.createCrl({ number, serials: entries.map(({ serial }) => serial), nowMs }),
+        ca.createCrl({ number, serials: entries.flat().map(({ serial }) => serial), nowMs }),
       crlDay,
+    );
+  return {
+    ssh: published(['ssh', 'break-glass-ssh'], ({ number, entries, nowMs }) =>
+      createSignedKrl({
+        ...{ number, nowMs },
+        sections: sshCas.map((ca, list) => ({ ca, entries: entries[list] ?? [] })),
+        sign: keys.identity.sign,
+      }),
     ),
+    x509: crlOf('x509', x509Ca),
+    breakGlass: crlOf('break-glass-x509', breakGlassCa),
   };
 }

@@ -23,6 +23,8 @@ export interface ShiftBook {
   shiftsOf(user: string, nowMs: number): readonly Shift[];
   /** Who is on call on one schedule, best level first; nobody where it is unknown. */
   onCall(schedule: string, nowMs: number): readonly Shift[];
+  /** Those on one schedule with a moment in [fromMs, toMs), earliest first; none where it is unknown at `nowMs`. */
+  between(schedule: string, fromMs: number, toMs: number, nowMs: number): readonly Shift[];
   /** When somebody's shift on this schedule begins or ends next, within what is known (of the catalogue's own: an hour ahead). */
   nextChange(schedule: string, nowMs: number): number | undefined;
   /** People whom a feed names and nobody in the catalogue is mapped to, by source. */
@@ -120,6 +122,16 @@ export function createShiftBook(catalogue: Catalogue): ShiftBook {
       if (schedule.feeds.length === 0) return written.on(schedule, nowMs);
       if (!isKnown(id, nowMs)) return [];
       return (bySchedule.get(id)?.shifts ?? []).filter((shift) => isAt(shift, nowMs));
+    },
+
+    between(id, fromMs, toMs, nowMs) {
+      const schedule = catalogue.schedules.get(id);
+      if (!schedule) return [];
+      if (schedule.feeds.length === 0) return shiftsBetween(schedule, fromMs, toMs);
+      if (!isKnown(id, nowMs)) return [];
+      return (bySchedule.get(id)?.shifts ?? [])
+        .filter(({ startsAtMs, endsAtMs }) => startsAtMs < toMs && (endsAtMs === null || endsAtMs > fromMs))
+        .toSorted((a, b) => a.startsAtMs - b.startsAtMs || a.level - b.level);
     },
 
     nextChange(id, nowMs) {

@@ -5,7 +5,7 @@
 import 'reflect-metadata';
 import { createPrivateKey, webcrypto, X509Certificate } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
-import { importEd25519 } from '../protocol/web-keys.ts';
+import { importSigningKey } from '../protocol/web-keys.ts';
 import type { SigningKey } from './keys.ts';
 
 const DAY_MS = 86_400_000;
@@ -16,7 +16,7 @@ const CA_DAYS = 3650;
 
 /** The identity key's own certificate, PEM. The name is only for people: clients compare the key. */
 export async function createIdentityCertificate(identity: SigningKey, nowMs: number): Promise<string> {
-  const keys = await importEd25519(identity.privateKey);
+  const keys = await importSigningKey(identity.privateKey);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned(
     {
       serialNumber: randomSerial(),
@@ -57,7 +57,7 @@ export async function createTlsCertificate(
       notAfter: new Date(nowMs + LEAF_DAYS * DAY_MS),
       signingAlgorithm: { name: 'Ed25519' },
       publicKey: leaf.publicKey,
-      signingKey: (await importEd25519(identity.privateKey)).privateKey,
+      signingKey: (await importSigningKey(identity.privateKey)).privateKey,
       extensions: [
         new x509.BasicConstraintsExtension(false, undefined, true),
         new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),

@@ -12,8 +12,8 @@ const WINDOW_SECONDS = 3600;
 const LONGEST_WINDOW_SECONDS = 8 * 3600;
 const COVER_SECONDS = 12 * 3600;
 const LONGEST_COVER_SECONDS = 24 * 3600;
-/** RFC 5280 appendix A: ub-common-name. */
-const LONGEST_NAME = 64;
+/** PostgreSQL's names; X.509 has one character more (RFC 5280 appendix A, ub-common-name). */
+const LONGEST_NAME = 63;
 
 /** `breakGlass: { notify: [carla, group:leads], webhook: { url, secret }, cover: 12h }`. */
 export function readBreakGlass(

@@ -1,6 +1,7 @@
 /** The one place that lists the kinds of targets: a new kind is a file with an issuer, and a line here. */
 import type { KeyObject } from 'node:crypto';
 import { createAwsIssuer } from './aws.ts';
+import type { BreakGlassCas, BreakGlassIssuer } from './break-glass.ts';
 import { createHttpIssuer } from './http.ts';
 import { probeHttp } from './http-probe.ts';
 import type { TokenKeys } from './http-token.ts';
@@ -8,10 +9,12 @@ import type { Issuer } from './issuer.ts';
 import { createKubernetesIssuer } from './kubernetes.ts';
 import { createMariadbIssuer } from './mariadb.ts';
 import { createPostgresIssuer } from './postgres.ts';
+import { createPostgresBreakGlass } from './postgres-break-glass.ts';
 import type { PostgresAccess } from './postgres-connection.ts';
 import { createRedisIssuer } from './redis.ts';
 import type { Revocations } from './revocations.ts';
 import { createSshIssuer, type SshCa } from './ssh.ts';
+import { createSshBreakGlass } from './ssh-break-glass.ts';
 import { createSshProbe } from './ssh-probe.ts';
 import { createX509Issuer } from './x509.ts';
 import type { X509Ca } from './x509-ca.ts';
@@ -20,6 +23,7 @@ import { probeX509 } from './x509-probe.ts';
 const REVOCATION_WAIT_MS = 45_000;
 /** Where the broker serves the list of revoked certificates; they say so themselves. */
 export const X509_LIST_PATH = '/v1/crl/x509';
+export const BREAK_GLASS_LIST_PATH = '/v1/crl/break-glass';
 
 export interface IssuersOptions extends PostgresAccess {
   /**
@@ -29,6 +33,7 @@ export interface IssuersOptions extends PostgresAccess {
   installation: string;
   ca: SshCa;
   x509Ca: X509Ca;
+  breakGlassCas: BreakGlassCas;
   /** What tokens are signed with; undefined where this installation has none yet. */
   tokenKeys: () => TokenKeys | undefined;
   /** PEM of what the broker's own TLS certificate is signed with, where it serves TLS itself. */
@@ -43,14 +48,22 @@ export interface IssuersOptions extends PostgresAccess {
 
 export function createIssuers(options: IssuersOptions): {
   issuers: readonly Issuer[];
+  breakGlass: readonly BreakGlassIssuer[];
   close(): Promise<void>;
 } {
   const now = options.now ?? Date.now;
+  const ssh = { ...options, now, probe: createSshProbe(), revocationWaitMs: REVOCATION_WAIT_MS };
+  const cas = options.breakGlassCas;
+  const withX509 = {
+    ...options,
+    ...{ now, cas, revocationWaitMs: REVOCATION_WAIT_MS },
+    listUrl: new URL(BREAK_GLASS_LIST_PATH, options.publicUrl).href,
+  };
   const issuers = [
     createPostgresIssuer({ ...options, now }),
     createMariadbIssuer({ ...options, now }),
     createRedisIssuer({ ...options, now }),
-    createSshIssuer({ ...options, now, probe: createSshProbe(), revocationWaitMs: REVOCATION_WAIT_MS }),
+    createSshIssuer(ssh),
     createKubernetesIssuer(options),
     createAwsIssuer({ ...options, now }),
     createX509Issuer({
@@ -65,6 +78,7 @@ export function createIssuers(options: IssuersOptions): {
   ];
   return {
     issuers,
+    breakGlass: [createSshBreakGlass(ssh, cas), createPostgresBreakGlass(withX509)],
     async close() {
       await Promise.all(issuers.map((issuer) => issuer.close()));
     },

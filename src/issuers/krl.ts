@@ -20,9 +20,8 @@ const DOCUMENT =
 
 export interface KrlInput {
   number: number;
-  entries: readonly { serial: string }[];
-  /** The blob of the CA's public key. */
-  ca: Uint8Array;
+  /** Of each CA, by the blob of its public key. */
+  sections: readonly { ca: Uint8Array; entries: readonly { serial: string }[] }[];
   nowMs: number;
 }
 
@@ -38,14 +37,28 @@ export interface VerifiedKrl {
 }
 
 /** The list's bytes. Throws AppError `invalid_request` for a serial that is not one. */
-export function buildKrl({ number, entries, ca, nowMs }: KrlInput): Buffer {
+export function buildKrl({ number, sections, nowMs }: KrlInput): Buffer {
   return encodeKrl({
     number: BigInt(number),
     generatedAtSeconds: Math.floor(nowMs / 1000),
     comment: 'oncall',
-    ca,
-    serials: entries.map(({ serial }) => parseSerial(serial)),
+    sections: sections.map(({ ca, entries }) => ({ ca, ...inRuns(entries) })),
   });
+}
+
+/** The certificates of a pack have serials one after the other: together they take the room of one. */
+function inRuns(entries: readonly { serial: string }[]): { serials: bigint[]; ranges: [bigint, bigint][] } {
+  const runs: [bigint, bigint][] = [];
+  const serials = entries.map(({ serial }) => parseSerial(serial));
+  for (const serial of serials.sort((a, b) => (a < b ? -1 : 1))) {
+    const run = runs.at(-1);
+    if (run !== undefined && serial <= run[1] + 1n) run[1] = serial;
+    else runs.push([serial, serial]);
+  }
+  return {
+    serials: runs.filter(([first, last]) => first === last).map(([first]) => first),
+    ranges: runs.filter(([first, last]) => first < last),
+  };
 }
 
 /** `sign`: a raw Ed25519 signature by the broker's identity key. */

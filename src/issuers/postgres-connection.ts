@@ -189,7 +189,7 @@ async function openSession(client: pg.PoolClient): Promise<TargetSession> {
   };
 }
 
-async function tlsOptions(
+export async function tlsOptions(
   { host, sslMode, caFile }: PostgresSettings,
   readCa: PostgresAccess['readCa'],
 ): Promise<pg.ClientConfig['ssl'] & (object | false)> {

@@ -1,7 +1,7 @@
 /** Where ended certificates are written down; the broker keeps it in its store. */
 
-/** What each list holds: serials of SSH certificates (decimal), serials of X.509 certificates (hex). */
-export const REVOCATION_LISTS = ['ssh', 'x509'] as const;
+/** What each list holds: serials of SSH certificates (decimal), serials of X.509 certificates (hex); of break-glass apart, for its CAs are. */
+export const REVOCATION_LISTS = ['ssh', 'x509', 'break-glass-ssh', 'break-glass-x509'] as const;
 export type RevocationList = (typeof REVOCATION_LISTS)[number];
 
 export interface Revocations {

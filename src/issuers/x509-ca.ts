@@ -1,15 +1,17 @@
 /**
  * The authority behind client certificates. Its own certificate is made from its key alone, so that every broker of an
- * installation shows the same one and none has to keep it: a name that the key's hash is part of, and no end (RFC 5280 section
+ * installation shows the same one (by ECDSA, but for the signature) and none has to keep it: a name that the key's hash is part of, and no end (RFC 5280 section
  * 4.1.2.5), because what ends it is that targets stop trusting it.
  */
 import 'reflect-metadata';
 import { createHash, createPublicKey, type KeyObject, sign, webcrypto } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
-import { importEd25519 } from '../protocol/web-keys.ts';
+import { importSigningKey } from '../protocol/web-keys.ts';
 import { encodeCrl } from '../protocol/x509-crl.ts';
 
 export interface X509Ca {
+  /** Of its own certificate, and so of the issuer of all that it signs: the common name, and nothing beside it. */
+  name: string;
   certificatePem: string;
   /** PEM. */
   createCertificate(leaf: Leaf): Promise<string>;
@@ -40,7 +42,7 @@ export interface CrlInput {
   nowMs: number;
 }
 
-const ALGORITHM = { name: 'Ed25519' };
+const ALGORITHMS = { ed25519: { name: 'Ed25519' }, ecdsa: { name: 'ECDSA', hash: 'SHA-256' } };
 const BORN = new Date('2020-01-01T00:00:00Z');
 const NO_END = new Date('9999-12-31T23:59:59Z');
 const HOUR_MS = 3_600_000;
@@ -50,18 +52,25 @@ const CRL_DAYS = 35;
 /** More days than there will be since 1970. */
 const DAYS = 2 ** 20;
 
-/** `listUrl`: where the list of revocations is served, for the certificates to say. */
-export async function createX509Ca(key: KeyObject, listUrl: string): Promise<X509Ca> {
-  const keys = await importEd25519(key);
+/** `listUrl`: where the list of revocations is served, for the certificates to say. `key`: Ed25519, or P-256. */
+export async function createX509Ca(
+  key: KeyObject,
+  listUrl: string,
+  purpose: 'client' | 'break-glass' = 'client',
+): Promise<X509Ca> {
+  const keys = await importSigningKey(key);
+  const algorithm = key.asymmetricKeyType === 'ec' ? 'ecdsa' : 'ed25519';
+  const signingAlgorithm = ALGORITHMS[algorithm];
   const spki = createPublicKey(key).export({ type: 'spki', format: 'der' });
   const id = createHash('sha256').update(spki).digest('hex').slice(0, 16);
+  const name = `oncall ${purpose} CA ${id}`;
   const own = await x509.X509CertificateGenerator.createSelfSigned(
     {
       serialNumber: '01',
-      name: [{ CN: [`oncall client CA ${id}`] }],
+      name: [{ CN: [name] }],
       notBefore: BORN,
       notAfter: NO_END,
-      signingAlgorithm: ALGORITHM,
+      signingAlgorithm,
       keys,
       extensions: [
         new x509.BasicConstraintsExtension(true, 0, true),
@@ -76,22 +85,22 @@ export async function createX509Ca(key: KeyObject, listUrl: string): Promise<X50
   const keyIdentifier = Buffer.from(authority.keyId ?? '', 'hex');
 
   return {
+    name,
     certificatePem: `${own.toString('pem')}\n`,
 
     async createCertificate({ serial, subject, alternativeName, publicKey, notBeforeMs, notAfterMs }) {
-      const { name, organization, unit } = subject;
       const certificate = await x509.X509CertificateGenerator.create(
         {
           serialNumber: serial,
           subject: [
-            { CN: [name] },
-            ...(organization === undefined ? [] : [{ O: [organization] }]),
-            ...(unit === undefined ? [] : [{ OU: [unit] }]),
+            { CN: [subject.name] },
+            ...(subject.organization === undefined ? [] : [{ O: [subject.organization] }]),
+            ...(subject.unit === undefined ? [] : [{ OU: [subject.unit] }]),
           ],
           issuer: own.subject,
           notBefore: new Date(notBeforeMs),
           notAfter: new Date(notAfterMs),
-          signingAlgorithm: ALGORITHM,
+          signingAlgorithm,
           publicKey: new x509.PublicKey(Buffer.from(publicKey)),
           signingKey: keys.privateKey,
           extensions: [
@@ -118,7 +127,8 @@ export async function createX509Ca(key: KeyObject, listUrl: string): Promise<X50
         thisUpdateMs: nowMs - HOUR_MS,
         nextUpdateMs: nowMs + CRL_DAYS * DAY_MS,
         serials,
-        sign: (bytes) => sign(null, bytes, key),
+        algorithm,
+        sign: (bytes) => sign(algorithm === 'ecdsa' ? 'sha256' : null, bytes, key),
       });
     },
   };

@@ -7,7 +7,7 @@ export const RELOAD = 'systemctl try-reload-or-restart nginx';
  * POSIX sh. Ends with 0 if the list in place is the broker's newest and the service was told, else says why on stderr and leaves
  * the last good one. `folder` holds the CA's certificate as ca.pem; the list is put there as crl.pem.
  */
-export function crlScript(folder: string, url: string): string {
+export function crlScript(folder: string, url: string, reload = RELOAD): string {
   return `#!/bin/sh
 # Pulls the list of revoked client certificates and puts it where the service looks, if the CA has signed it, it is valid now and
 # not older than the last one. A service refuses everybody without a readable list that is still valid: the swap is one rename,
@@ -18,7 +18,7 @@ export LC_ALL=C
 dir='${folder}'
 url='${url}'
 # What makes the service read the list again.
-reload='${RELOAD}'
+reload='${reload}'
 
 fail() {
   echo "oncall-crl: $1" >&2

@@ -8,9 +8,13 @@ export function breakGlassName({ resource, role }: { resource: string; role: str
   return `breakglass-${resource}-${role}`;
 }
 
+/** So that the whole fits where X.509 has 64 characters (RFC 5280 appendix A, ub-organizational-unit-name). */
+const LONGEST_USER = 35;
+
 /** SSH key id, X.509 organizational unit: who, by which pack and slot. */
 export function breakGlassKeyId(use: { user: string; pack: string; slot: number }): string {
-  return `bg/${use.user.replace(/[^A-Za-z0-9._@+-]/g, '_')}/${use.pack}/${use.slot}`;
+  const user = use.user.replace(/[^A-Za-z0-9._@+-]/g, '_').slice(0, LONGEST_USER);
+  return `bg/${user}/${use.pack}/${use.slot}`;
 }
 
 /** Out of {@link breakGlassKeyId}; undefined for any other text. `user` may have been altered to fit. */

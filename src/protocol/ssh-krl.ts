@@ -1,5 +1,5 @@
 /**
- * OpenSSH key revocation lists (openssh-portable, PROTOCOL.krl) that revoke certificates of one CA by serial. sshd reads
+ * OpenSSH key revocation lists (openssh-portable, PROTOCOL.krl) that revoke certificates by CA and serial. sshd reads
  * the file at each login and refuses everybody when it is missing or damaged: replace it in one rename. sshd does not
  * verify signatures inside the list, so the puller on the host verifies ours, which is detached.
  */
@@ -17,6 +17,11 @@ export interface KrlContent {
   number: bigint;
   generatedAtSeconds: number;
   comment: string;
+  /** One for each CA: sshd knows one file, and is let in by several. */
+  sections: readonly KrlSection[];
+}
+
+export interface KrlSection {
   /** The blob of the CA whose certificates are revoked. */
   ca: Uint8Array;
   /** Each 1 to 2^64 - 1, in any order, repeats allowed. */
@@ -26,20 +31,7 @@ export interface KrlContent {
 }
 
 /** The list's bytes; the same content gives the same bytes. Throws AppError `invalid_request` for a bad serial or range. */
-export function encodeKrl({ ca, serials, ranges = [], ...header }: KrlContent): Buffer {
-  const listed = [...new Set(serials)].sort(compare);
-  const spans = ranges.toSorted(([a], [b]) => compare(a, b));
-  for (const serial of [...listed, ...spans.flat()]) {
-    if (serial < 1n || serial >= 1n << 64n) throw new AppError('invalid_request', 'bad serial to revoke');
-  }
-  if (spans.some(([first, last]) => first > last))
-    throw new AppError('invalid_request', 'bad range to revoke');
-  const certificates = Buffer.concat([
-    sshString(ca),
-    sshString(''),
-    ...(listed.length > 0 ? [section(SERIAL_LIST, listed)] : []),
-    ...spans.map((span) => section(SERIAL_RANGE, span)),
-  ]);
+export function encodeKrl({ sections, ...header }: KrlContent): Buffer {
   return Buffer.concat([
     MAGIC,
     sshUint32(FORMAT_VERSION),
@@ -48,8 +40,23 @@ export function encodeKrl({ ca, serials, ranges = [], ...header }: KrlContent): 
     sshUint64(0),
     sshString(''),
     sshString(header.comment),
-    Buffer.of(SECTION_CERTIFICATES),
-    sshString(certificates),
+    ...sections.flatMap((of) => [Buffer.of(SECTION_CERTIFICATES), sshString(encodeSection(of))]),
+  ]);
+}
+
+function encodeSection({ ca, serials, ranges = [] }: KrlSection): Buffer {
+  const listed = [...new Set(serials)].sort(compare);
+  const spans = ranges.toSorted(([a], [b]) => compare(a, b));
+  for (const serial of [...listed, ...spans.flat()]) {
+    if (serial < 1n || serial >= 1n << 64n) throw new AppError('invalid_request', 'bad serial to revoke');
+  }
+  if (spans.some(([first, last]) => first > last))
+    throw new AppError('invalid_request', 'bad range to revoke');
+  return Buffer.concat([
+    sshString(ca),
+    sshString(''),
+    ...(listed.length > 0 ? [section(SERIAL_LIST, listed)] : []),
+    ...spans.map((span) => section(SERIAL_RANGE, span)),
   ]);
 }
 

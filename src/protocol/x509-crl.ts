@@ -1,14 +1,18 @@
 /**
- * Certificate revocation lists (RFC 5280 section 5) of one Ed25519 CA, written by hand: a general encoder takes seconds for what
+ * Certificate revocation lists (RFC 5280 section 5) of one CA, written by hand: a general encoder takes seconds for what
  * a night's mass revocation puts into one. A target without a readable list that is still valid refuses everybody.
  */
 import { derExplicit, derInteger, derOctets, derSequence, derTime, derValue } from './der.ts';
 import { AppError } from './errors.ts';
 
-/** 2.5.29.20, cRLNumber; 2.5.29.35, authorityKeyIdentifier; 1.3.101.112, Ed25519 (RFC 8410). */
+/** 2.5.29.20, cRLNumber; 2.5.29.35, authorityKeyIdentifier. */
 const CRL_NUMBER = Buffer.from('0603551d14', 'hex');
 const AUTHORITY_KEY_IDENTIFIER = Buffer.from('0603551d23', 'hex');
-const ED25519 = Buffer.from('300506032b6570', 'hex');
+/** 1.3.101.112, Ed25519 (RFC 8410); 1.2.840.10045.4.3.2, ECDSA with SHA-256 (RFC 5758 section 3.2). */
+const ALGORITHMS = {
+  ed25519: Buffer.from('300506032b6570', 'hex'),
+  ecdsa: Buffer.from('300a06082a8648ce3d040302', 'hex'),
+};
 const BIT_STRING = 0x03;
 const VERSION_2 = 1n;
 
@@ -23,7 +27,8 @@ export interface CrlContent {
   nextUpdateMs: number;
   /** In capital or small hex digits, in any order, repeats allowed. */
   serials: readonly string[];
-  /** A raw Ed25519 signature by the CA. */
+  algorithm: 'ed25519' | 'ecdsa';
+  /** By the CA: raw for Ed25519, DER for ECDSA. */
   sign: (bytes: Uint8Array) => Uint8Array;
 }
 
@@ -33,9 +38,10 @@ export function encodeCrl({ thisUpdateMs, nextUpdateMs, ...content }: CrlContent
   const entries = [...new Set(content.serials.map(parseSerial))].map((serial) =>
     derSequence(derInteger(serial), revokedAt),
   );
+  const algorithm = ALGORITHMS[content.algorithm];
   const list = derSequence(
     derInteger(VERSION_2),
-    ED25519,
+    algorithm,
     content.issuer,
     revokedAt,
     derTime(nextUpdateMs),
@@ -50,7 +56,7 @@ export function encodeCrl({ thisUpdateMs, nextUpdateMs, ...content }: CrlContent
     ),
   );
   const signature = derValue(BIT_STRING, Buffer.concat([Buffer.of(0), content.sign(list)]));
-  return derSequence(list, ED25519, signature);
+  return derSequence(list, algorithm, signature);
 }
 
 function extension(oid: Uint8Array, value: Uint8Array): Buffer {

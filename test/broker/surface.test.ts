@@ -26,6 +26,7 @@ const OPEN = [
   'GET /metrics',
   'GET /v1/identity',
   'GET /v1/crl/x509',
+  'GET /v1/crl/break-glass',
   'GET /.well-known/jwks.json',
   'GET /v1/verify/{resource}',
   'GET /v1/krl/ssh',
@@ -37,6 +38,7 @@ const SIGNED = [
   ...['me', 'status', 'resources', 'devices', 'incidents', 'incidents/{id}', 'requests/{id}', 'approvals'],
   ...['grants', 'audit/checkpoint', 'audit/entries', 'audit/who', 'events', 'reviews'],
   ...['reviews/{id}', 'break-glass/journal', 'break-glass/resources'],
+  ...['break-glass/plan', 'break-glass/packs'],
 ].map((path) => `GET /v1/${path}`);
 const CHANGING = [
   'audit/seen',
@@ -44,6 +46,7 @@ const CHANGING = [
   ...['requests', 'requests/dry-run', 'requests/{id}/approve', 'requests/{id}/deny', 'requests/{id}/cancel'],
   ...['grants/{id}/credentials', 'grants/{id}/extend', 'grants/{id}/release', 'revoke', 'revoke/dry-run'],
   ...['incidents/{id}/reopen', 'reviews/{id}/close', 'break-glass/journal'],
+  ...['break-glass/packs', 'break-glass/packs/{id}/confirm', 'break-glass/rotate'],
 ].map((path) => `POST /v1/${path}`);
 
 let installation: Installation;
@@ -109,7 +112,7 @@ describe('/metrics', () => {
     expect(text).toMatch(/^oncall_denials_total\{rule="[^"]+"\} 1$/m);
     expect(text).toMatch(/^oncall_refusals_total\{code="not_found"\} [1-9]/m);
     expect(text).toMatch(/^oncall_authentication_failures_total\{reason="expired"\} 1$/m);
-    expect(text).toMatch(/^oncall_jobs_due\{kind="sweep-revocations"\} 2$/m);
+    expect(text).toMatch(/^oncall_jobs_due\{kind="sweep-revocations"\} 4$/m);
     expect(text).toMatch(/^oncall_job_overdue_seconds\{kind="sweep-revocations"\} 0$/m);
     expect(text).toMatch(/^oncall_http_seconds_count\{route="\/v1\/requests",status="200"\} 1$/m);
   });

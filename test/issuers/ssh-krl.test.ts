@@ -31,7 +31,12 @@ interface Served {
 
 function signedList(number: number, serials: string[] = [], signer = identity): Served {
   const entries = serials.map((serial) => ({ serial }));
-  return createSignedKrl({ number, entries, ca: ca.blob, nowMs: Date.now(), sign: signer.sign });
+  return createSignedKrl({
+    number,
+    sections: [{ ca: ca.blob, entries }],
+    nowMs: Date.now(),
+    sign: signer.sign,
+  });
 }
 
 /** A broker that serves what `served` says, and a host that has done what the guide says. */
@@ -285,8 +290,7 @@ describe('a signed revocation list', () => {
     const nowMs = Date.now();
     const list = createSignedKrl({
       number: 7,
-      entries: [{ serial: '3' }],
-      ca: ca.blob,
+      sections: [{ ca: ca.blob, entries: [{ serial: '3' }] }],
       nowMs,
       sign: identity.sign,
     });

@@ -70,7 +70,7 @@ export function writeKrl(
   file: string,
   { number, entries }: Pick<TestRevocations, 'number' | 'entries'>,
 ): void {
-  writeFileSync(`${file}.new`, buildKrl({ number, entries, ca: ca.blob, nowMs: Date.now() }));
+  writeFileSync(`${file}.new`, buildKrl({ number, sections: [{ ca: ca.blob, entries }], nowMs: Date.now() }));
   chmodSync(`${file}.new`, 0o644);
   renameSync(`${file}.new`, file);
 }

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { encodeCertificate } from '../../src/protocol/ssh-certificate.ts';
-import { encodeKrl, type KrlContent } from '../../src/protocol/ssh-krl.ts';
+import { encodeKrl, type KrlSection } from '../../src/protocol/ssh-krl.ts';
 import { sshFingerprint, sshPublicKeyBlob } from '../../src/protocol/ssh-wire.ts';
 import { part } from '../support/parts.ts';
 import { tempDir } from '../support/temp.ts';
@@ -37,14 +37,10 @@ function save(content: string | Buffer): string {
 }
 
 describe.skipIf(!part('sshd'))('a key revocation list', () => {
-  const content: KrlContent = {
-    number: 3n,
-    generatedAtSeconds: 1_790_000_000,
-    comment: 'oncall',
-    ca: caPublicKey,
-    serials: [],
-  };
-  const list = (changes: Partial<KrlContent>) => save(encodeKrl({ ...content, ...changes }));
+  const header = { number: 3n, generatedAtSeconds: 1_790_000_000, comment: 'oncall' };
+  const encode = (change: Partial<KrlSection>, ...others: KrlSection[]) =>
+    encodeKrl({ ...header, sections: [{ ca: caPublicKey, serials: [], ...change }, ...others] });
+  const list = (change: Partial<KrlSection>, ...others: KrlSection[]) => save(encode(change, ...others));
 
   /** What ssh-keygen, with sshd's own code, says about the certificate of a serial. */
   function isRevoked(krl: string, serial: bigint, signer = ca): boolean {
@@ -82,6 +78,16 @@ describe.skipIf(!part('sshd'))('a key revocation list', () => {
     expect(isRevoked(krl, 5n, generateKeyPairSync('ed25519'))).toBe(false);
   });
 
+  it('holds several CAs apart', () => {
+    const other = generateKeyPairSync('ed25519');
+    const krl = list(
+      { serials: [5n] },
+      { ca: sshPublicKeyBlob(other.publicKey), serials: [], ranges: [[7n, 8n]] },
+    );
+    expect([5n, 7n, 8n].map((serial) => isRevoked(krl, serial))).toEqual([true, false, false]);
+    expect([5n, 7n, 8n].map((serial) => isRevoked(krl, serial, other))).toEqual([false, true, true]);
+  });
+
   it('shows its number, time, comment and serials to ssh-keygen', () => {
     const args = ['-Q', '-l', '-f', list({ serials: [5n, 9n], ranges: [[20n, 30n]] })];
     const text = execFileSync('ssh-keygen', args, { encoding: 'utf8', env: { ...process.env, TZ: 'UTC' } });
@@ -93,9 +99,7 @@ describe.skipIf(!part('sshd'))('a key revocation list', () => {
   });
 
   it('is the same bytes for the same content', () => {
-    expect(encodeKrl({ ...content, serials: [9n, 5n] })).toEqual(
-      encodeKrl({ ...content, serials: [5n, 9n, 5n] }),
-    );
+    expect(encode({ serials: [9n, 5n] })).toEqual(encode({ serials: [5n, 9n, 5n] }));
   });
 
   it('holds ten thousand serials', () => {
@@ -104,13 +108,11 @@ describe.skipIf(!part('sshd'))('a key revocation list', () => {
     expect(isRevoked(krl, 29_999n)).toBe(false);
   });
 
-  it.each<[string, Partial<KrlContent>]>([
+  it.each<[string, Partial<KrlSection>]>([
     ['serial 0', { serials: [0n] }],
     ['a negative serial', { serials: [-1n] }],
     ['a serial too large', { serials: [2n ** 64n] }],
     ['a range from 0', { ranges: [[0n, 1n]] }],
     ['a range backwards', { ranges: [[2n, 1n]] }],
-  ])('is not made with %s', (_, changes) =>
-    expect(() => encodeKrl({ ...content, ...changes })).toThrow(refused),
-  );
+  ])('is not made with %s', (_, change) => expect(() => encode(change)).toThrow(refused));
 });

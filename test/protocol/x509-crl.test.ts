@@ -19,6 +19,7 @@ function listOf(serials: string[], change: { number?: bigint; nextUpdateMs?: num
     thisUpdateMs: NOW,
     nextUpdateMs: NOW + 35 * DAY_MS,
     serials,
+    algorithm: 'ed25519',
     sign: (bytes) => sign(null, bytes, privateKey),
     ...change,
   });

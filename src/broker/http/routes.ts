@@ -5,6 +5,7 @@ import { createEndpoints, type EndpointDeps } from './endpoint.ts';
 import type { RouteContext } from './route-context.ts';
 import { registerAuditRoutes } from './routes-audit.ts';
 import { registerJournalRoutes } from './routes-break-glass-journal.ts';
+import { registerPackRoutes } from './routes-break-glass-packs.ts';
 import { registerBreakGlassStateRoutes } from './routes-break-glass-states.ts';
 import { registerEventRoutes } from './routes-events.ts';
 import { registerGrantRoutes } from './routes-grants.ts';
@@ -23,5 +24,6 @@ export function registerRoutes(deps: EndpointDeps, modules: Modules): void {
   registerReviewRoutes(context);
   registerJournalRoutes(context);
   registerBreakGlassStateRoutes(context);
+  registerPackRoutes(context);
   registerWebhookRoutes(context);
 }
