@@ -31,6 +31,7 @@ import { createOutbox } from './outbox.ts';
 import type { Outside } from './outside.ts';
 import { createPacks } from './packs/packs.ts';
 import type { BreakGlassIssuers } from './packs/plan.ts';
+import { createPackWatch } from './packs/watch.ts';
 import { createRequests } from './requests.ts';
 import { createReviews } from './reviews.ts';
 import type { CurrentRules, Rules } from './rules.ts';
@@ -94,8 +95,16 @@ export function compose(deps: {
   const feed = createIncidentFeed(rules, log, consequences);
   const incidents: Incidents = createIncidents(rules, log, consequences);
   const onError = (error: unknown) => logger.error({ err: error }, 'looking for news failed');
-  // A changed shift may be the start of one.
-  const watch = createShiftWatch(store, rules, { onError, onNew: () => store.write(watchShifts) });
+  const packWatch = createPackWatch(store, rules, log, outbox, breakGlass);
+  // A changed shift may be the start of one, or the end.
+  const watch = createShiftWatch(store, rules, {
+    onError,
+    onNew: () =>
+      store.write(async (tx) => {
+        await watchShifts(tx);
+        await packWatch.schedule(tx);
+      }),
+  });
   const polling = createPolling(store, rules, feed, {
     readersOf: outside.readersOf,
     logger,
@@ -127,6 +136,7 @@ export function compose(deps: {
       reviews,
       journals,
       packs: createPacks(rules, log, breakGlass, deps),
+      packWatch,
       outbox,
       events,
       changes,
@@ -143,6 +153,7 @@ export function compose(deps: {
         delivery: (id) => deliveries.work(id),
         automation: () => automation.watch(),
         unproven: () => unproven.look(),
+        packs: () => packWatch.look(),
         'sweep-revocations': async (list) => {
           const nowMs = await store.now();
           await store.write((tx) => tx.sweepRevocations(list, nowMs - HOUR_MS));
@@ -162,6 +173,7 @@ export function compose(deps: {
         await tx.insertJob({ id: createId('job', dueAt), kind: 'sweep-revocations', subject: list, dueAt });
       await watchShifts(tx);
       await unproven.schedule(tx);
+      await packWatch.schedule(tx);
       await polling.schedule(tx);
       await sweep.schedule(tx);
     },

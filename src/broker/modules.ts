@@ -10,6 +10,7 @@ import type { Journals } from './journals.ts';
 import type { Metrics } from './metrics.ts';
 import type { Outbox } from './outbox.ts';
 import type { Packs } from './packs/packs.ts';
+import type { PackWatch } from './packs/watch.ts';
 import type { Requests } from './requests.ts';
 import type { Reviews } from './reviews.ts';
 
@@ -25,6 +26,7 @@ export interface Modules {
   reviews: Reviews;
   journals: Journals;
   packs: Packs;
+  packWatch: PackWatch;
   outbox: Outbox;
   events: EventHub;
   changes: Changes;

@@ -9,6 +9,7 @@ import { incidentContract } from './contract-incidents.ts';
 import { jobContract } from './contract-jobs.ts';
 import { migrationContract } from './contract-migrations.ts';
 import { outboxContract } from './contract-outbox.ts';
+import { packContract } from './contract-packs.ts';
 import { processContract } from './contract-processes.ts';
 import { replayContract } from './contract-replay.ts';
 import { reviewContract } from './contract-reviews.ts';
@@ -70,6 +71,7 @@ export function storeContract(name: string, create: () => Promise<TestStore>): v
     outboxContract(context);
     reviewContract(context);
     breakGlassContract(context);
+    packContract(context);
     credentialContract(context);
     replayContract(context);
     jobContract(context);

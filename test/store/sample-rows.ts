@@ -8,6 +8,7 @@ import type {
   GrantRow,
   IncidentRow,
   OutboxRow,
+  PackRow,
   RequestRow,
   ReviewRow,
   StageRow,
@@ -183,6 +184,24 @@ export const sampleReview = (change: Partial<ReviewRow> = {}): ReviewRow => ({
   note: null,
   closedBy: null,
   closedAt: null,
+  ...change,
+});
+
+export const samplePack = (change: Partial<PackRow> = {}): PackRow => ({
+  id: unique('bg'),
+  user: 'ada',
+  deviceId: unique('dev'),
+  resource: 'db-replica',
+  role: 'read',
+  kind: 'postgres',
+  epoch: 1,
+  slots: [{ number: 0, notBefore: T0, notAfter: T0 + 3_600_000, serial: '4A' }],
+  issuedAt: T0,
+  startsAt: T0,
+  endsAt: T0 + 43_200_000,
+  confirmedAt: null,
+  state: 'active',
+  revokedAt: null,
   ...change,
 });
 

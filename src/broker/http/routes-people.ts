@@ -25,8 +25,8 @@ import { Empty, LIST, type RouteContext } from './route-context.ts';
 const OWN_DEVICE_SECONDS = 600;
 
 export function registerPeopleRoutes(context: RouteContext): void {
-  const { read, change, store, rules, devices, approvals, incidents, reviews, journals, outbox, endpoints } =
-    context;
+  const { read, change, store, rules, devices, approvals, incidents, reviews, journals, outbox } = context;
+  const { endpoints, packWatch } = context;
 
   read('/v1/me', { result: m.Me }, (caller) =>
     store.read((tx) => viewMe(tx, rules(), caller.person, caller.device)),
@@ -47,7 +47,10 @@ export function registerPeopleRoutes(context: RouteContext): void {
         incidents: open.map(viewIncident),
         approvals: await Promise.all(waiting.map((request) => viewRequest(tx, current, request))),
         reviews: await Promise.all((await reviews.concerning(tx, user)).map((row) => viewReview(tx, row))),
-        warnings: await warningsFor(tx, current, outbox, caller),
+        warnings: [
+          ...(await packWatch.warnings(tx, caller)),
+          ...(await warningsFor(tx, current, outbox, caller)),
+        ],
         endpoints: [...endpoints],
       };
     }),
