@@ -8,23 +8,34 @@ import { crlScript } from './x509-crl-script.ts';
 
 const ROOT = '/etc/oncall-break-glass';
 
+export interface PulledFiles {
+  folder: string;
+  ca: string;
+  crl: string;
+  unit: string;
+  /** What the script, and what it runs then, may write to. */
+  writes: string;
+}
+
 /** Each resource's own: several may be on one host, each with another service to tell. */
-export function pulledFiles({ id }: Resource): { folder: string; ca: string; crl: string; unit: string } {
+export function pulledFiles({ id }: Resource): PulledFiles {
   const folder = `${ROOT}/${id}`;
-  return { folder, ca: `${folder}/ca.pem`, crl: `${folder}/crl.pem`, unit: `oncall-crl-${id}` };
+  return filesIn(folder, `oncall-crl-${id}`, folder);
+}
+
+export function filesIn(folder: string, unit: string, writes: string): PulledFiles {
+  return { folder, ca: `${folder}/ca.pem`, crl: `${folder}/crl.pem`, unit, writes };
 }
 
 /** `reload`: what makes the service read the list again. */
 export function pullSteps(
-  resource: Resource,
+  { folder, ca: caFile, crl, unit, writes }: PulledFiles,
   ca: X509Ca,
   listUrl: string,
-  where: string,
-  reload: string,
+  { where, reload }: { where: string; reload: string },
 ): TargetGuide['steps'] {
-  const { folder, ca: caFile, unit } = pulledFiles(resource);
   const script = `/usr/local/sbin/${unit}`;
-  const units = { what: 'list of revoked break-glass certificates', folder, script };
+  const units = { what: 'list of revoked break-glass certificates', folder: writes, script };
   return [
     {
       title: 'break-glass: its CA, and what pulls, verifies and swaps the list of what it has revoked',
@@ -43,7 +54,7 @@ export function pullSteps(
         'break-glass: the first list, for without one the service refuses every certificate; then the timer',
       where,
       text: [
-        `${script} || test -s ${folder}/crl.pem`,
+        `${script} || test -s ${crl}`,
         'systemctl daemon-reload',
         `systemctl enable --now ${unit}.timer`,
       ].join('\n'),

@@ -17,6 +17,7 @@ import { createSshIssuer, type SshCa } from './ssh.ts';
 import { createSshBreakGlass } from './ssh-break-glass.ts';
 import { createSshProbe } from './ssh-probe.ts';
 import { createX509Issuer } from './x509.ts';
+import { createX509BreakGlass } from './x509-break-glass.ts';
 import type { X509Ca } from './x509-ca.ts';
 import { probeX509 } from './x509-probe.ts';
 
@@ -56,7 +57,7 @@ export function createIssuers(options: IssuersOptions): {
   const cas = options.breakGlassCas;
   const withX509 = {
     ...options,
-    ...{ now, cas, revocationWaitMs: REVOCATION_WAIT_MS },
+    ...{ now, cas, probe: probeX509, revocationWaitMs: REVOCATION_WAIT_MS },
     listUrl: new URL(BREAK_GLASS_LIST_PATH, options.publicUrl).href,
   };
   const issuers = [
@@ -78,7 +79,11 @@ export function createIssuers(options: IssuersOptions): {
   ];
   return {
     issuers,
-    breakGlass: [createSshBreakGlass(ssh, cas), createPostgresBreakGlass(withX509)],
+    breakGlass: [
+      createSshBreakGlass(ssh, cas),
+      createPostgresBreakGlass(withX509),
+      createX509BreakGlass(withX509),
+    ],
     async close() {
       await Promise.all(issuers.map((issuer) => issuer.close()));
     },

@@ -57,14 +57,18 @@ function stepsFor(resource: Resource, { cas, listUrl }: PostgresBreakGlassOption
   const { host, port, database } = settings;
   const names = namesOf(resource);
   const psql = `psql, as a superuser, in database ${database} on ${host}:${port}`;
-  const { ca, crl } = pulledFiles(resource);
+  const files = pulledFiles(resource);
+  const { ca, crl } = files;
   return [
     {
       title: 'break-glass: a standing role with the rights of its template, and no password',
       where: psql,
       text: names.flatMap(({ name, template }) => roleSql(name, template)).join('\n'),
     },
-    ...pullSteps(resource, cas.x509, listUrl, `a root shell on ${host}`, 'systemctl reload postgresql'),
+    ...pullSteps(files, cas.x509, listUrl, {
+      where: `a root shell on ${host}`,
+      reload: 'systemctl reload postgresql',
+    }),
     {
       title: 'break-glass: the server checks client certificates, and says in its log who came by one',
       where: `${psql}; where ssl_ca_file is set already, put both CAs into one file, and a list of each into another`,

@@ -2,7 +2,7 @@
  * What a service's admin does to bring it in. In this order nginx never reads a list that is not there: it would not start, and a
  * service that starts all the same would refuse everybody.
  */
-import type { Resource, X509Settings } from '../catalogue/types.ts';
+import type { Resource, X509Role, X509Settings } from '../catalogue/types.ts';
 import { writeFile } from './guide-text.ts';
 import type { TargetGuide } from './issuer.ts';
 import { pullService, pullTimer } from './pull-units.ts';
@@ -13,7 +13,7 @@ import { x509Settings } from './x509-names.ts';
 export const FOLDER = '/etc/oncall-x509';
 export const CA_FILE = `${FOLDER}/ca.pem`;
 export const CRL_FILE = `${FOLDER}/crl.pem`;
-const SCRIPT_FILE = '/usr/local/sbin/oncall-crl';
+export const SCRIPT_FILE = '/usr/local/sbin/oncall-crl';
 const UNIT = { what: 'list of revoked client certificates', folder: FOLDER, script: SCRIPT_FILE };
 
 export function x509Guide(
@@ -72,17 +72,18 @@ export function roleFile({ id }: Resource): string {
 
 /** nginx writes subjects by RFC 2253, last part first. */
 function roleMap(resource: Resource, { roles }: X509Settings): string {
-  const lines = [...roles].map(([role, { unit }]) => {
-    const pattern = unit.replace(/[.\\/]/g, '\\$&');
-    return `  "~^OU=${pattern},CN=[0-9A-F]{32}$" ${role};\n`;
-  });
+  const lines = [...roles].map(([role, settings]) => `  "~^${subjectPattern(settings)}$" ${role};\n`);
   return `map $ssl_client_s_dn ${roleVariable(resource)} {\n  default "";\n${lines.join('')}}\n`;
 }
 
+export function subjectPattern({ unit }: Pick<X509Role, 'unit'>): string {
+  return `OU=${unit.replace(/[.\\/]/g, '\\$&')},CN=[0-9A-F]{32}`;
+}
+
 /** A session that is taken up again brings the answer of the day it began, whatever the list says by now. */
-function serverLines(resource: Resource): string {
-  return `ssl_client_certificate ${CA_FILE};
-ssl_crl ${CRL_FILE};
+export function serverLines(resource: Resource, ca = CA_FILE, crl = CRL_FILE): string {
+  return `ssl_client_certificate ${ca};
+ssl_crl ${crl};
 ssl_verify_client on;
 ssl_session_cache off;
 ssl_session_tickets off;
@@ -102,6 +103,6 @@ function otherService({ roles }: X509Settings): string {
 }
 
 /** Resource names are small letters, digits and dashes. */
-function roleVariable({ id }: Resource): string {
+export function roleVariable({ id }: Resource): string {
   return `$oncall_${id.replaceAll('-', '_')}`;
 }
