@@ -1,4 +1,7 @@
 /** `oncall broker target`: what a target's admin must do, and whether it is done. */
+import type { Resource } from '../catalogue/types.ts';
+import { type BreakGlassIssuer, NO_OFFLINE_PATH } from '../issuers/break-glass.ts';
+import { missing } from '../issuers/requirement.ts';
 import { AppError } from '../protocol/errors.ts';
 import { type Host, type Result, withStore } from './host.ts';
 import { createSecretReader, requireRules } from './installation.ts';
@@ -31,7 +34,7 @@ export async function brokerTarget(
       const issuer = made.issuers.find(({ kind }) => kind === resource.target.kind);
       if (!issuer) throw new AppError('internal', `no issuer of kind ${resource.target.kind}`);
       const breakGlass = resource.breakGlass?.offline
-        ? made.breakGlass.find(({ kind }) => kind === issuer.kind)
+        ? (made.breakGlass.find(({ kind }) => kind === issuer.kind) ?? noOfflinePath(resource))
         : undefined;
       if (!options.check) {
         const usual = issuer.guide(resource).steps;
@@ -68,4 +71,14 @@ export async function brokerTarget(
       await made.close();
     }
   });
+}
+
+/** Said where somebody looks, before they count on it at night. */
+function noOfflinePath({ id, target }: Resource): Pick<BreakGlassIssuer, 'steps' | 'check'> {
+  const why = NO_OFFLINE_PATH[target.kind] ?? 'nothing there takes a certificate';
+  const fix = `breakGlass: { offline: false }   # at ${id}, in the catalogue: break-glass with the broker alone`;
+  return {
+    steps: () => [{ title: 'break-glass: there is no way in without the broker', where: why, text: fix }],
+    check: async () => [missing('break-glass without the broker', why, fix)],
+  };
 }

@@ -10,13 +10,14 @@ export interface Needed<T> {
   hint: string | undefined;
 }
 
-export function secretsOf({ resources, sources, channels }: Catalogue): Needed<SecretRef>[] {
+export function secretsOf({ resources, sources, channels, breakGlass }: Catalogue): Needed<SecretRef>[] {
   return [
     ...[...resources.values()].flatMap(({ id, target }) =>
       named(id, targetReader(target.kind).secrets(target), `oncall broker target ${id}`),
     ),
     ...[...sources.values()].flatMap((source) => named(`source ${source.id}`, sourceSecrets(source))),
     ...[...channels.values()].flatMap((channel) => named(`channel ${channel.id}`, channelSecrets(channel))),
+    ...named('breakGlass.webhook', [breakGlass.webhook?.secret]),
   ];
 }
 

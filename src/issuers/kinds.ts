@@ -1,12 +1,14 @@
 /** The one place that lists the kinds of targets: a new kind is a file with an issuer, and a line here. */
 import type { KeyObject } from 'node:crypto';
 import { createAwsIssuer } from './aws.ts';
+import { createAwsBreakGlass } from './aws-break-glass.ts';
 import type { BreakGlassCas, BreakGlassIssuer } from './break-glass.ts';
 import { createHttpIssuer } from './http.ts';
 import { probeHttp } from './http-probe.ts';
 import type { TokenKeys } from './http-token.ts';
 import type { Issuer } from './issuer.ts';
 import { createKubernetesIssuer } from './kubernetes.ts';
+import { createKubernetesBreakGlass } from './kubernetes-break-glass.ts';
 import { createMariadbIssuer } from './mariadb.ts';
 import { createPostgresIssuer } from './postgres.ts';
 import { createPostgresBreakGlass } from './postgres-break-glass.ts';
@@ -83,6 +85,8 @@ export function createIssuers(options: IssuersOptions): {
       createSshBreakGlass(ssh, cas),
       createPostgresBreakGlass(withX509),
       createX509BreakGlass(withX509),
+      createKubernetesBreakGlass(withX509),
+      createAwsBreakGlass(withX509),
     ],
     async close() {
       await Promise.all(issuers.map((issuer) => issuer.close()));

@@ -79,7 +79,7 @@ function rightsOverRoles(settings: KubernetesSettings): string[] {
   ];
 }
 
-const RBAC = 'rbac.authorization.k8s.io';
+export const RBAC = 'rbac.authorization.k8s.io';
 const bindings = (plural: string) => rule(RBAC, [plural], ['create', 'get', 'list', 'delete']);
 
 function namesWhere(roles: readonly KubernetesRole[], is: (role: KubernetesRole) => boolean): string[] {
@@ -105,7 +105,7 @@ function rule(apiGroup: string, resources: string[], verbs: string[], resourceNa
 }
 
 /** YAML whose deeper values are JSON, which is YAML too: nothing in a name can break out. */
-function manifest(
+export function manifest(
   apiVersion: string,
   kind: string,
   metadata: object,
@@ -119,6 +119,6 @@ function manifest(
   return flat.join('\n');
 }
 
-function apply(manifests: readonly string[]): string {
+export function apply(manifests: readonly string[]): string {
   return `kubectl apply --filename - <<'ONCALL'\n${manifests.join('\n---\n')}\nONCALL`;
 }

@@ -69,7 +69,13 @@ function rolesOf(roles: Record<string, Partial<AwsRole>>): Map<string, AwsRole> 
   return new Map(
     Object.entries(roles).map(([name, role]) => [
       name,
-      { arn: `arn:aws:iam::${ACCOUNT}:role/oncall-read`, allow: undefined, description: undefined, ...role },
+      {
+        arn: `arn:aws:iam::${ACCOUNT}:role/oncall-read`,
+        allow: undefined,
+        rolesAnywhere: undefined,
+        description: undefined,
+        ...role,
+      },
     ]),
   );
 }

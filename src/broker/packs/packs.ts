@@ -54,17 +54,23 @@ export function createPacks(
     return pack;
   }
 
-  async function webhookOf(device: Caller['device'], pack: string): Promise<Pack['webhook']> {
+  /** A pack that could be used without anybody hearing of it is not made. */
+  async function webhookSecret(): Promise<{ url: string; secret: string } | undefined> {
     const { webhook } = rules().catalogue.breakGlass;
-    if (webhook === undefined) return null;
-    // A pack that could be used without anybody hearing of it is not made.
+    if (webhook === undefined) return undefined;
     const secret = await deps.resolveSecret(webhook.secret).catch((cause: unknown) => {
       throw new AppError('config_invalid', 'the broker is not set up for break-glass', {
         hint: 'ask your administrators to run oncall broker check',
         cause,
       });
     });
-    const key = deviceWebhookKey(secret, device.id);
+    return { url: webhook.url, secret };
+  }
+
+  async function webhookOf(device: Caller['device'], pack: string): Promise<Pack['webhook']> {
+    const webhook = await webhookSecret();
+    if (webhook === undefined) return null;
+    const key = deviceWebhookKey(webhook.secret, device.id);
     return { url: webhook.url, sealed: await sealPart(device.sealingKey, pack, 'webhook', key) };
   }
 
@@ -98,6 +104,8 @@ export function createPacks(
       if (!one) throw notPlanned(body, due.length > 0);
       const { resource, role, issuer, startsAtMs, endsAtMs } = one;
       issuer.checkMaterial(body.material);
+      // What could not be handed out is not recorded either.
+      await Promise.all([issuer.placeOf(resource, role), webhookSecret()]);
       await requireShare(tx, device.id, `${resource.id}:${role}`, nowMs);
       // Nobody gets one of an epoch that is being rotated.
       await tx.lockTarget('break-glass', resource.id, 'epoch');

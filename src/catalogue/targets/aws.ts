@@ -2,6 +2,7 @@
  * An AWS account: each role of the resource is an IAM role that the broker assumes for an engineer. `allow` narrows the session
  * below what the IAM role may, so that one IAM role can serve several roles of the resource.
  */
+import type { Node } from 'yaml';
 import { type Fields, readFields } from '../fields.ts';
 import { readRoleEntries } from '../role-entries.ts';
 import { readSecretRef } from '../secret-ref.ts';
@@ -14,6 +15,8 @@ export interface AwsRole {
   arn: string;
   /** Actions that the session may use, such as `rds:Describe*`; all that the role may where it is not given. */
   allow: readonly string[] | undefined;
+  /** ARNs of IAM Roles Anywhere, for break-glass without a broker. */
+  rolesAnywhere: { trustAnchor: string; profile: string } | undefined;
   description: string | undefined;
 }
 
@@ -28,6 +31,8 @@ export interface AwsSettings {
 }
 
 const ROLE_ARN = /^arn:aws(?:-cn|-us-gov)?:iam::\d{12}:role\/(?:[\w+=,.@-]{1,64}\/){0,8}[\w+=,.@-]{1,64}$/;
+const ANYWHERE_ARN =
+  /^arn:aws(?:-cn|-us-gov)?:rolesanywhere:[a-z0-9-]{1,30}:\d{12}:(trust-anchor|profile)\/[0-9a-f-]{36}$/;
 const REGION = /^[a-z]{2}(?:-[a-z]{2,12}){1,3}-\d$/;
 const KEY_ID = /^[A-Z0-9]{16,128}$/;
 const ACTION = /^(?:\*|[a-z0-9-]{1,64}:[A-Za-z0-9*?]{1,64})$/;
@@ -51,7 +56,7 @@ function readAws(fields: Fields): AwsSettings | undefined {
   )?.value;
   const urlOf = (key: string) => endpoints?.matching(key, isServiceUrl, URL_FORM)?.value;
   const broker = readBroker(fields);
-  const roles = readRoleEntries(fields, ['arn', 'allow', 'description'], readRole);
+  const roles = readRoleEntries(fields, ['arn', 'allow', 'rolesAnywhere', 'description'], readRole);
   const accounts = new Set(
     [...(roles?.values() ?? [])].map(({ arn }) => arn.split(':').slice(0, 5).join(':')),
   );
@@ -92,11 +97,22 @@ function readRole(role: Fields): AwsRole | undefined {
     );
   }
   if (role.has('allow') && allow.length === 0) role.reader.error(role.node, `${role.path}.allow is empty`);
+  const anywhere = role.optional('rolesAnywhere', (node, path) => readAnywhere(role, node, path))?.value;
   return (
     arn && {
       arn: arn.value,
       allow: role.has('allow') ? allow.map(({ value }) => value) : undefined,
+      rolesAnywhere: anywhere,
       description: role.text('description')?.value,
     }
   );
+}
+
+function readAnywhere({ reader }: Fields, node: Node, path: string): AwsRole['rolesAnywhere'] {
+  const fields = readFields(reader, node, path, ['trustAnchor', 'profile']);
+  const arnOf = (key: string, kind: string) =>
+    fields?.requiredMatching(key, (text) => ANYWHERE_ARN.exec(text)?.[1] === kind, `the ARN of a ${kind}`);
+  const trustAnchor = arnOf('trustAnchor', 'trust-anchor');
+  const profile = arnOf('profile', 'profile');
+  return trustAnchor && profile && { trustAnchor: trustAnchor.value, profile: profile.value };
 }

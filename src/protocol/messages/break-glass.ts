@@ -21,12 +21,22 @@ export type AskBreakGlass = Static<typeof AskBreakGlass>;
 export const PackMaterial = Type.Union([SshMaterial, X509Material]);
 export type PackMaterial = Static<typeof PackMaterial>;
 
+/** What `aws_signing_helper credential-process` needs besides key and certificate: ARNs. */
+const AwsPlace = strict({
+  kind: Type.Literal('aws'),
+  region: Type.String(),
+  role: Type.String(),
+  trustAnchor: Type.String(),
+  profile: Type.String(),
+});
+
 /** What tools need besides key and certificate. `postgres`: `user` is the standing role that the name is mapped to. */
 export const PackPlace = Type.Union([
   Type.Omit(SshPart, ['certificate'], { additionalProperties: false }),
   Type.Omit(X509Part, ['certificate'], { additionalProperties: false }),
   Type.Omit(PostgresPart, ['certificate'], { additionalProperties: false }),
   Type.Omit(KubernetesPart, ['sealedToken'], { additionalProperties: false }),
+  AwsPlace,
 ]);
 export type PackPlace = Static<typeof PackPlace>;
 
