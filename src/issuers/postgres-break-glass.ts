@@ -73,6 +73,7 @@ function stepsFor(resource: Resource, { cas, listUrl }: PostgresBreakGlassOption
       title: 'break-glass: the server checks client certificates, and says in its log who came by one',
       where: `${psql}; where ssl_ca_file is set already, put both CAs into one file, and a list of each into another`,
       text: [
+        '-- A managed server that lets nobody set these has no way in without the broker: breakGlass: { offline: false }',
         `ALTER SYSTEM SET ssl_ca_file = ${quoteText(ca)};`,
         `ALTER SYSTEM SET ssl_crl_file = ${quoteText(crl)};`,
         'ALTER SYSTEM SET log_connections = on;',
