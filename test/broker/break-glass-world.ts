@@ -86,6 +86,7 @@ export const host = {
   out: () => undefined,
   err: () => undefined,
   env: {},
+  program: ['node', 'oncall'],
   now: Date.now,
   signal: new AbortController().signal,
   onReload: () => undefined,
