@@ -60,16 +60,18 @@ export interface WireError {
   readonly hint?: string | undefined;
   readonly correlationId?: string | undefined;
   readonly details?: Readonly<Record<string, unknown>> | undefined;
+  readonly isSigned?: boolean | undefined;
 }
 
 export function toWire(error: unknown): WireError {
   if (!isAppError(error)) return { code: 'internal', message: 'something went wrong inside the agent' };
-  const { code, message, hint, correlationId, details } = error;
-  return { code, message, hint, correlationId, details };
+  const { code, message, hint, correlationId, details, isSigned } = error;
+  return { code, message, hint, correlationId, details, ...(isSigned && { isSigned }) };
 }
 
-export function fromWire({ code, message, hint, correlationId, details }: WireError): AppError {
-  return new AppError(isErrorCode(code) ? code : 'internal', message, { hint, correlationId, details });
+export function fromWire({ code, message, hint, correlationId, details, isSigned }: WireError): AppError {
+  const known = isErrorCode(code) ? code : 'internal';
+  return new AppError(known, message, { hint, correlationId, details, isSigned: isSigned === true });
 }
 
 export function readGreeting(value: unknown): Greeting | undefined {

@@ -4,6 +4,7 @@ import { AppError, isErrorCode } from '../protocol/errors.ts';
 import { identityStatement } from '../protocol/identity.ts';
 import { parsePublicKey } from '../protocol/keys.ts';
 import type { ErrorReply, Identity, SignedTime } from '../protocol/messages.ts';
+import { refusalStatement } from '../protocol/refusal.ts';
 import { parseStrictJson } from '../protocol/strict-json.ts';
 import { parseInstant, timeStatement } from '../protocol/time.ts';
 import { versionHint } from './other-version.ts';
@@ -33,10 +34,27 @@ export function isSignedIdentity(identity: Identity): boolean {
 /** What a broker says to a request, or at a place, that it does not know yet or any more. */
 const MAY_BE_VERSIONS: ReadonlySet<string> = new Set(['not_found', 'invalid_request']);
 
-/** The body of a reply of 200, else throws what the broker reported. */
-export function readReply(reply: TransportReply): unknown {
+/** The request that a reply answers, and whose word about it counts. */
+export interface Asked {
+  readonly nonce: string;
+  readonly keyId: string;
+  readonly identityKey: string;
+}
+
+/** Whether the broker's identity key signed this refusal of this request. */
+function isSignedRefusal({ error, time, signature }: ErrorReply, asked: Asked): boolean {
+  if (signature === undefined) return false;
+  const { code, message, hint } = error;
+  const { nonce, keyId, identityKey } = asked;
+  const statement = refusalStatement({ code, message, hint, nonce, keyId, now: time.now });
+  return verify(null, statement, parsePublicKey(identityKey), Buffer.from(signature, 'base64url'));
+}
+
+/** The body of a reply of 200, else throws what the broker reported: as signed only where it is known whose signature counts. */
+export function readReply(reply: TransportReply, asked?: Asked): unknown {
   if (reply.status >= 200 && reply.status < 300) return parseBody(reply);
-  const { error, correlationId } = readError(reply) ?? notABroker(reply);
+  const reported = readError(reply) ?? notABroker(reply);
+  const { error, correlationId } = reported;
   const code = isErrorCode(error.code) ? error.code : 'internal';
   // A code that we don't know is one of a newer broker.
   const mayBeVersions = MAY_BE_VERSIONS.has(error.code) || code !== error.code;
@@ -44,6 +62,7 @@ export function readReply(reply: TransportReply): unknown {
     hint: error.hint ?? (mayBeVersions ? versionHint(reply.version) : undefined),
     details: error.details,
     correlationId,
+    isSigned: asked !== undefined && isSignedRefusal(reported, asked),
   });
 }
 
@@ -70,6 +89,7 @@ export function readError(reply: TransportReply): ErrorReply | undefined {
     },
     correlationId: value.correlationId,
     time: { now, nonce, signature },
+    ...(typeof value.signature === 'string' ? { signature: value.signature } : {}),
   };
 }
 

@@ -7,7 +7,7 @@ import { AppError, isAppError } from '../protocol/errors.ts';
 import type { AuditProof, CheckpointReply } from '../protocol/messages.ts';
 import { signRequest } from '../protocol/signature.ts';
 import { parseInstant } from '../protocol/time.ts';
-import { isRecord, isSignedTime, readError, readReply } from './answer.ts';
+import { type Asked, isRecord, isSignedTime, readError, readReply } from './answer.ts';
 import { type AuditMemory, createAuditMemory, type Seen } from './audit-memory.ts';
 import type { ClientConfig } from './config.ts';
 import type { DeviceSigner } from './device-key.ts';
@@ -88,7 +88,8 @@ export function createBroker(input: BrokerInput): BrokerClient {
   const client: BrokerClient = {
     async get<T>(path: string, options: CallOptions = {}) {
       const message = { method: 'GET' as const, path, headers: {}, tag: 'oncall', ...options };
-      return readReply(await exchange.send(message)) as T;
+      const { reply, asked } = await exchange.send(message);
+      return readReply(reply, asked) as T;
     },
     async post<T>(path: string, body: object, options: PostOptions = {}) {
       const {
@@ -110,20 +111,20 @@ export function createBroker(input: BrokerInput): BrokerClient {
         meanwhile?.();
       };
       const message = { method: 'POST' as const, path, headers, body: bytes, tag, onSent, ...rest };
-      const answer = await exchange.send(message);
-      if (readError(answer)?.error.code === 'log_behind' && since.note !== undefined)
+      const { reply, asked } = await exchange.send(message);
+      if (readError(reply)?.error.code === 'log_behind' && since.note !== undefined)
         await showSeen(since.note);
-      const reply = readReply(answer);
-      return (recordsNothing ? reply : await believe(reply, since, memory, answer.version)) as T;
+      const read = readReply(reply, asked);
+      return (recordsNothing ? read : await believe(read, since, memory, reply.version)) as T;
     },
     async stream(path, options = {}) {
       const headers = { accept: 'text/event-stream' };
-      const reply = await exchange.send({
+      const { reply, asked } = await exchange.send({
         ...{ method: 'GET' as const, path, headers, tag: 'oncall', streams: true },
         ...options,
       });
       if (reply.chunks !== undefined) return reply.chunks;
-      readReply(reply);
+      readReply(reply, asked);
       throw new AppError('broker_unreachable', 'the broker answered, but with no stream');
     },
     get skewMs() {
@@ -167,10 +168,10 @@ interface Message {
   readonly onSent?: () => void;
 }
 
-/** An answer, and the nonce of the request that it answers. */
+/** An answer, and the request that it answers. */
 interface Answered {
   readonly reply: TransportReply;
-  readonly nonce: string;
+  readonly asked: Asked;
 }
 
 /** Signs, sends, and does the two things that are tried twice: a corrected clock and a connection that died. */
@@ -186,11 +187,12 @@ class SignedExchange {
     this.#endpoints = endpoints;
   }
 
-  async send(message: Message): Promise<TransportReply> {
+  async send(message: Message): Promise<Answered> {
     try {
-      const reply = await this.#sendInTime(message);
+      const answered = await this.#sendInTime(message);
+      const { reply } = answered;
       await this.#settle(reply.status < 500 || readError(reply) !== undefined);
-      return reply;
+      return answered;
     } catch (error) {
       if (isAppError(error, 'broker_unreachable') || isAppError(error, 'tls_untrusted'))
         await this.#settle(false);
@@ -203,11 +205,11 @@ class SignedExchange {
     await this.#endpoints.settle(isReached).catch(() => {});
   }
 
-  async #sendInTime(message: Message): Promise<TransportReply> {
+  async #sendInTime(message: Message): Promise<Answered> {
     const skewMs = this.skewMs;
     const first = await this.#sendOnce(message);
     const isCorrected = first.reply.status === 401 && (this.skewMs !== skewMs || this.#correctClock(first));
-    return isCorrected ? (await this.#sendOnce(message)).reply : first.reply;
+    return isCorrected ? this.#sendOnce(message) : first;
   }
 
   /**
@@ -262,14 +264,15 @@ class SignedExchange {
       sign: signer.sign,
     });
     const sent = { method, url, headers: { ...headers, ...signed }, body };
-    return { nonce, reply: await this.#transport.send({ ...sent, timeoutMs, signal, streams, onSent }) };
+    const reply = await this.#transport.send({ ...sent, timeoutMs, signal, streams, onSent });
+    return { reply, asked: { nonce, keyId: signer.keyId, identityKey: config.identityKey } };
   }
 
   /** Whether our clock was found to be wrong, as far as we know it: in a long run it may be set, or drift, more than once. */
-  #correctClock({ reply, nonce }: Answered): boolean {
-    const { config, now, warn } = this.#input;
+  #correctClock({ reply, asked }: Answered): boolean {
+    const { now, warn } = this.#input;
     const time = readError(reply)?.time;
-    if (time === undefined || !isSignedTime(time, nonce, config.identityKey)) return false;
+    if (time === undefined || !isSignedTime(time, asked.nonce, asked.identityKey)) return false;
     const skewMs = parseInstant(time.now) - now();
     if (!(Math.abs(skewMs - this.skewMs) > SKEW_MS)) return false;
     this.skewMs = skewMs;

@@ -68,6 +68,8 @@ export interface AppErrorOptions {
   correlationId?: string | undefined;
   /** Machine-readable extras for JSON output: never secret. */
   details?: Readonly<Record<string, unknown>> | undefined;
+  /** The broker's identity key vouches for it, as the answer to this very request. */
+  isSigned?: boolean | undefined;
 }
 
 export class AppError extends Error {
@@ -75,6 +77,7 @@ export class AppError extends Error {
   readonly hint: string | undefined;
   readonly correlationId: string | undefined;
   readonly details: Readonly<Record<string, unknown>> | undefined;
+  readonly isSigned: boolean;
 
   constructor(code: ErrorCode, message: string, options: AppErrorOptions = {}) {
     super(message, { cause: options.cause });
@@ -83,6 +86,7 @@ export class AppError extends Error {
     this.hint = options.hint;
     this.correlationId = options.correlationId;
     this.details = options.details;
+    this.isSigned = options.isSigned ?? false;
   }
 
   get exitCode(): number {

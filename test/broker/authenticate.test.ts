@@ -3,7 +3,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { verifyEnrolment } from '../../src/audit/embedded.ts';
 import type { AuditEntry } from '../../src/audit/entry.ts';
 import { parsePublicKey } from '../../src/protocol/keys.ts';
-import type { Me } from '../../src/protocol/messages.ts';
+import type { ErrorReply, Me } from '../../src/protocol/messages.ts';
+import { refusalStatement } from '../../src/protocol/refusal.ts';
 import { parseInstant, timeStatement } from '../../src/protocol/time.ts';
 import { enrolled, type Sent, send, TestDevice } from '../support/device.ts';
 import { type Installation, install } from '../support/installation.ts';
@@ -187,6 +188,24 @@ describe('a refusal', () => {
       );
     expect(signed(time.now)).toBe(true);
     expect(signed('2026-01-01T00:00:00.000Z')).toBe(false);
+  });
+
+  it('is signed as a whole, for the request and the key that it answers', async () => {
+    const nonce = 'BBBBBBBBBBBBBBBBBBBBBB';
+    const { raw } = await ana.post('/v1/incidents', INCIDENT, { nonce, createdSeconds: 1 });
+    const { error, time, signature } = raw as ErrorReply;
+    const { code, message, hint } = error;
+    const statement = { code, message, hint, nonce, keyId: ana.keyId, now: time.now };
+    const signed = (said: Parameters<typeof refusalStatement>[0]) =>
+      verify(
+        null,
+        refusalStatement(said),
+        parsePublicKey(identityKey),
+        Buffer.from(signature ?? '', 'base64url'),
+      );
+    expect(signed(statement)).toBe(true);
+    expect(signed({ ...statement, keyId: dora.keyId })).toBe(false);
+    expect(signed({ ...statement, code: 'denied' })).toBe(false);
   });
 });
 

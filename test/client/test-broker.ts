@@ -14,6 +14,7 @@ import { identityStatement } from '../../src/protocol/identity.ts';
 import { encodeBase32 } from '../../src/protocol/ids.ts';
 import { formatPublicKey, keyThumbprint, parsePublicKey, rawPublicKey } from '../../src/protocol/keys.ts';
 import type { AuditProof, SignedTime } from '../../src/protocol/messages.ts';
+import { refusalStatement, type Refusal as SignedRefusal } from '../../src/protocol/refusal.ts';
 import { parseSignature, verifySignature } from '../../src/protocol/signature.ts';
 import { formatInstant, timeStatement } from '../../src/protocol/time.ts';
 import { atEnd } from '../support/at-end.ts';
@@ -96,6 +97,10 @@ export class TestBroker {
   skewMs = 0;
   /** How many connections are cut after the request was read, and done. */
   cuts = 0;
+  /** What it signs of a refusal, and with what; undefined for none. */
+  signsRefusal: (said: SignedRefusal) => { said: SignedRefusal; key?: KeyObject } | undefined = (said) => ({
+    said,
+  });
   url = '';
   /** What it says that it runs; nothing where undefined, as older ones do. */
   version: string | undefined;
@@ -172,12 +177,12 @@ export class TestBroker {
       const signature = sign(null, identityStatement(says), this.identity).toString('base64url');
       return [200, JSON.stringify({ ...says, version: this.version ?? 'test', time, signature })];
     }
-    let nonce = '';
+    let by = { nonce: '', keyId: '' };
     try {
       const parsed = parseSignature(headers);
-      nonce = parsed.nonce;
-      if (this.#nonces.has(nonce)) throw new Error('replayed');
-      this.#nonces.add(nonce);
+      by = { nonce: parsed.nonce, keyId: parsed.keyId };
+      if (this.#nonces.has(by.nonce)) throw new Error('replayed');
+      this.#nonces.add(by.nonce);
       const isEnrolment = url === '/v1/enroll';
       const text = isEnrolment
         ? String(JSON.parse(body.toString()).signingKey)
@@ -197,15 +202,15 @@ export class TestBroker {
         nowMs: this.now(),
       });
     } catch {
-      return [401, this.#error({ status: 401, code: 'unauthenticated' }, nonce)];
+      return [401, this.#error({ status: 401, code: 'unauthenticated' }, by)];
     }
     return this.#dispatch(
       { method, path: url, body: body.length > 0 ? JSON.parse(body.toString()) : undefined, headers },
-      nonce,
+      by,
     );
   }
 
-  async #dispatch(asked: Asked, nonce: string): Promise<[number, string, Streaming?]> {
+  async #dispatch(asked: Asked, by: By): Promise<[number, string, Streaming?]> {
     this.asked.push(asked);
     const key = String(asked.headers['idempotency-key'] ?? '');
     const known = this.#replies.get(key);
@@ -220,9 +225,9 @@ export class TestBroker {
       return [200, JSON.stringify(reply)];
     }
     const route = this.routes.get(`${asked.method} ${path}`);
-    if (route === undefined) return [404, this.#error({ status: 404, code: 'not_found' }, nonce)];
+    if (route === undefined) return [404, this.#error({ status: 404, code: 'not_found' }, by)];
     const result = await route(asked);
-    if (result instanceof Refused) return [result.refusal.status, this.#error(result.refusal, nonce)];
+    if (result instanceof Refused) return [result.refusal.status, this.#error(result.refusal, by)];
     if (result instanceof Streaming) return [200, '', result];
     if (result instanceof Raw) return [result.status, result.text];
     if (asked.method === 'GET') return [200, JSON.stringify(result)];
@@ -232,13 +237,22 @@ export class TestBroker {
     return [200, text];
   }
 
-  #error({ code, message = 'no', hint }: Refusal, nonce: string): string {
+  #error({ code, message = 'no', hint }: Refusal, by: By): string {
+    const time = this.time(by.nonce);
+    const signs = this.signsRefusal({ code, message, hint, ...by, now: time.now });
+    const signature = signs && sign(null, refusalStatement(signs.said), signs.key ?? this.identity);
     return JSON.stringify({
       error: { code, message, ...(hint && { hint }) },
       correlationId: 'cor_1',
-      time: this.time(nonce),
+      time,
+      ...(signature && { signature: signature.toString('base64url') }),
     });
   }
+}
+
+interface By {
+  nonce: string;
+  keyId: string;
 }
 
 export class Refused {

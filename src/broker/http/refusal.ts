@@ -1,6 +1,7 @@
-/** Errors as replies: one shape for all, with the broker's time signed over the request's nonce. */
+/** Errors as replies: one shape for all, with the broker's time signed over the request's nonce, and signed as a whole. */
 import { AppError, type ErrorCode } from '../../protocol/errors.ts';
 import type { ErrorReply, SignedTime } from '../../protocol/messages.ts';
+import { refusalStatement } from '../../protocol/refusal.ts';
 import type { HeaderFields } from '../../protocol/signature.ts';
 import { parseSignature } from '../../protocol/signature.ts';
 import { formatInstant, timeStatement } from '../../protocol/time.ts';
@@ -51,18 +52,45 @@ export function toAppError(error: unknown): AppError {
   return new AppError('internal', 'the broker failed', { cause: error });
 }
 
-export function refusalReply(error: AppError, correlationId: string, time: SignedTime): ErrorReply {
+export function refusalReply(
+  error: AppError,
+  correlationId: string,
+  identity: SigningKey,
+  { nonce, keyId }: Answered,
+  nowMs: number,
+): ErrorReply {
+  const { code, hint } = error;
+  // What went wrong inside stays inside.
+  const message = code === 'internal' ? 'the broker failed' : error.message;
+  const time = signTime(identity, nonce, nowMs);
+  const statement = refusalStatement({ code, message, hint, nonce, keyId, now: time.now });
   return {
     error: {
-      code: error.code,
-      // What went wrong inside stays inside.
-      message: error.code === 'internal' ? 'the broker failed' : error.message,
-      ...(error.hint !== undefined && { hint: error.hint }),
+      code,
+      message,
+      ...(hint !== undefined && { hint }),
       ...(error.details && { details: { ...error.details } }),
     },
     correlationId,
     time,
+    signature: Buffer.from(identity.sign(statement)).toString('base64url'),
   };
+}
+
+/** What of a request its refusal is bound to. */
+interface Answered {
+  readonly nonce: string;
+  readonly keyId: string;
+}
+
+/** Nobody has checked this signature: what is refused may be just that. Empty where there is none to read. */
+export function answeredOf(headers: HeaderFields): Answered {
+  try {
+    const { nonce, keyId } = parseSignature(headers);
+    return { nonce, keyId };
+  } catch {
+    return { nonce: nonceOf(headers), keyId: '' };
+  }
 }
 
 /** The nonce of a request's signature, or of its `oncall-nonce` header; empty where there is none to read. */

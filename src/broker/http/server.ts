@@ -20,7 +20,7 @@ import type { EndpointDeps } from './endpoint.ts';
 import { incoming, seenSizeOf } from './incoming.ts';
 import { createRateLimit } from './limits.ts';
 import { openApiOf } from './openapi.ts';
-import { nonceOf, refusalReply, signTime, statusOf, toAppError } from './refusal.ts';
+import { answeredOf, nonceOf, refusalReply, signTime, statusOf, toAppError } from './refusal.ts';
 import { registerRoutes } from './routes.ts';
 import { registerListRoutes } from './routes-lists.ts';
 import { registerTokenRoutes } from './routes-tokens.ts';
@@ -105,11 +105,8 @@ export function createServer(deps: ServerDeps, modules: Modules): FastifyInstanc
     modules.metrics.refusals.inc({ code: error.code });
     if (reason) modules.metrics.authentication.inc({ reason });
     reply.code(status);
-    return refusalReply(
-      error,
-      request.id,
-      signTime(keys.identity, nonceOf(request.headers), await now(store)),
-    );
+    const answered = answeredOf(request.headers);
+    return refusalReply(error, request.id, keys.identity, answered, await now(store));
   }
 
   const routes: RouteOptions[] = [];

@@ -15,5 +15,7 @@ export const ErrorReply = strict({
   }),
   correlationId: Type.String(),
   time: SignedTime,
+  /** base64url, by the broker's identity key: see protocol/refusal.ts. An older broker sends none. */
+  signature: Type.Optional(Type.String()),
 });
 export type ErrorReply = Static<typeof ErrorReply>;
