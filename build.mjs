@@ -163,6 +163,16 @@ async function writeCompletions(folder) {
   await rm(folder, { recursive: true });
 }
 
+/** Out of the commands themselves; package.json says where they are. */
+async function writeManPages(folder) {
+  const generator = `${folder}-generator`;
+  await bundle(generator, { generate: 'src/cli/man-pages.ts' });
+  const { manPages } = require(resolve(generator, 'generate.js'));
+  await mkdir(folder, { recursive: true });
+  for (const [name, text] of await manPages(version)) await writeFile(join(folder, name), text);
+  await rm(generator, { recursive: true });
+}
+
 // Made aside and put in place at once: a build that fails, or runs beside a test, leaves a whole dist/ at every moment.
 const fresh = `.dist-${process.pid}`;
 await bundle(fresh, { main: 'src/main.ts' }, [
@@ -181,6 +191,7 @@ await bundleWhole(fresh, {
   agent: 'src/agent/main.ts',
   'keychain-child': 'src/client/keychain-child.ts',
 });
+await writeManPages(join(fresh, 'man'));
 if (!process.argv.includes('--test')) await writeCompletions(join(fresh, 'completion'));
 else {
   await bundle(join(fresh, 'test'), {

@@ -1,5 +1,5 @@
 /**
- * What is asked all the time, by prompts, scripts and shells that start: `--version`, plain `status` and `completion`. Built into one small file of its own,
+ * What is asked all the time, by prompts, scripts and shells that start: `--version`, plain `status`, `status --check` and `completion`. Built into one small file of its own,
  * which bin/oncall asks first. It answers or says who does, and fails at nothing: for whatever it does not know or cannot do,
  * main.ts starts from the beginning, and says what is wrong.
  */
@@ -7,8 +7,9 @@ import { join } from 'node:path';
 import { readAgentArguments } from './agent/arguments.ts';
 import { readPlainStatus } from './cli/common-options.ts';
 import { isCompletionShell, readCompletionScript } from './cli/completion-script.ts';
+import { reportFailure } from './cli/failure.ts';
 import { processIo } from './cli/io.ts';
-import { printStatus } from './cli/plain-status.ts';
+import { printCheck, printStatus } from './cli/plain-status.ts';
 import { version } from './protocol/version.ts';
 
 /** The built file that goes on; undefined where everything has been said. Nothing is written before it is certain that it will be. */
@@ -28,7 +29,12 @@ export async function answer(argv: readonly string[]): Promise<'agent.js' | 'mai
     }
     const plain = readPlainStatus(argv);
     if (plain === undefined) return 'main.js';
-    await printStatus({ io, env: process.env, now: Date.now(), ...plain });
+    const input = { io, env: process.env, now: Date.now(), ...plain };
+    if (plain.check === undefined) await printStatus(input);
+    else {
+      const failure = await printCheck(input, plain.check);
+      if (failure !== undefined) process.exitCode = await reportFailure(failure, input);
+    }
     return undefined;
   } catch {
     return 'main.js';

@@ -58,7 +58,7 @@ function aborted(signal: AbortSignal): Promise<never> {
 
 async function fail(error: unknown, format: OutputFormat): Promise<void> {
   const { reportFailure, isInterruption } = await import('./cli/failure.ts');
-  process.exitCode = await reportFailure(error, { io, format, env: process.env });
+  process.exitCode = await reportFailure(error, { io, format, env: process.env, now: Date.now() });
   // What was interrupted may still hold a connection or a timer; files are replaced in one step, so this is always safe.
   if (isInterruption(error)) process.stderr.write('', () => process.exit());
 }

@@ -64,7 +64,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   jose: /^issuers\/http-token\.ts$/,
   '@peculiar/x509': /^(broker|issuers)\//,
   'reflect-metadata': /^(broker|issuers)\//,
-  '@sinclair/typebox': /^(protocol|broker)\//,
+  '@sinclair/typebox': /^((protocol|broker)\/|cli\/(outputs|help-json)\.ts$)/,
 };
 
 const TOUCHES_PROCESS = new Set([

@@ -233,6 +233,13 @@ describe('the installed package', () => {
     expect(withIt).toMatchObject({ code: 1, stdout: expect.stringContaining('missing credentials') });
   });
 
+  test('brings its man pages to where man looks', () => {
+    const shared = join(prefix, 'share', 'man');
+    expect(readFileSync(join(shared, 'man1', 'oncall.1'), 'utf8')).toContain(`oncall ${manifest.version}`);
+    expect(existsSync(join(shared, 'man1', 'oncall-request.1'))).toBe(true);
+    expect(existsSync(join(shared, 'man7', 'oncall-scripting.7'))).toBe(true);
+  });
+
   test('runs', async () => {
     const oncall = await run(join(prefix, 'bin', 'oncall'), ['--version'], {
       cwd: home,

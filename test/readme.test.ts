@@ -1,7 +1,8 @@
 // What the README shows is run as written: each block after `<!-- run: NAME -->`, by a shell, with `oncall` on the PATH.
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { parseCatalogue } from '../src/catalogue/parse.ts';
 import { enrolled } from './support/device.ts';
 import { part } from './support/parts.ts';
@@ -38,6 +39,46 @@ async function runShell(input: string, home: string, env: Record<string, string>
   return shell.stdout();
 }
 
+interface Workflow {
+  readonly jobs: Readonly<Record<string, Job>>;
+}
+interface Job {
+  readonly env: Readonly<Record<string, string>>;
+  readonly steps: readonly {
+    readonly run: string;
+    readonly env?: Readonly<Record<string, string>>;
+    readonly if?: 'always()';
+  }[];
+}
+
+/** Its one job, step by step as a runner does: each in a shell of its own, those of `always()` whatever came before. */
+async function runWorkflow(text: string, home: string, values: Readonly<Record<string, string>>) {
+  const [job] = Object.values((parse(text) as Workflow).jobs);
+  const filled = (env: Readonly<Record<string, string>> = {}) =>
+    Object.fromEntries(
+      Object.entries(env).map(([name, value]) => [
+        name,
+        value.replace(/\$\{\{ *([\w.]+) *\}\}/g, (_, key: string) => values[key] ?? ''),
+      ]),
+    );
+  const github = { GITHUB_RUN_ID: '4711', GITHUB_RUN_ATTEMPT: '1', GITHUB_WORKFLOW: 'count-orders' };
+  let [stdout, failure]: [string, unknown] = ['', undefined];
+  for (const step of job?.steps ?? []) {
+    if (failure !== undefined && step.if !== 'always()') continue;
+    const env = { ...github, ...filled(job?.env), ...filled(step.env) };
+    await runShell(step.run, home, env).then(
+      (text) => {
+        stdout += text;
+      },
+      (error) => {
+        failure ??= error;
+      },
+    );
+  }
+  if (failure !== undefined) throw failure;
+  return stdout;
+}
+
 describe.skipIf(!part('psql'))('the README', () => {
   let target: Target;
   let home: string;
@@ -65,6 +106,25 @@ describe.skipIf(!part('psql'))('the README', () => {
     const stdout = await runBlock('runbook', home);
     expect(stdout).toMatch(/^42$/m);
     expect(await target.roles()).toEqual([]);
+  });
+
+  it('shows what a machine without a person does: enrolled once, then a workflow', async () => {
+    const runner = tempDir();
+    const env = { INVITATION: await target.installation.invite('ana') };
+    const enrolling = await runShell(
+      `${block('runner').replace('rm passphrase', 'cat passphrase; rm passphrase')}`,
+      runner,
+      env,
+    );
+    const passphrase = enrolling.trim().split('\n').at(-1) ?? '';
+    const stdout = await runWorkflow(block('workflow', 'run', 'yaml'), runner, {
+      'inputs.incident': 'P1-123',
+      'runner.temp': runner,
+      'secrets.ONCALL_PASSPHRASE': passphrase,
+    });
+    expect(stdout).toMatch(/^42$/m);
+    expect(await target.roles()).toEqual([]);
+    expect(existsSync(join(runner, 'passphrase'))).toBe(false);
   });
 
   it('shows what an administrator does', async () => {

@@ -92,7 +92,10 @@ class Agent {
   async run(): Promise<void> {
     const { context, log, handed } = this.#input;
     const path = prepareSocket(context.paths, context.env);
-    if (path === undefined) throw new AppError('usage', 'there is no agent on this system');
+    if (path === undefined)
+      throw new AppError('usage', 'there is no agent on this system', {
+        hint: 'commands renew what they use themselves: oncall run, oncall renew',
+      });
     log.write('started', { pid: this.#input.pid, version: this.#input.version });
     this.#listening = await listenAt({
       path,

@@ -122,7 +122,10 @@ function placesOf(env: Environment): [string, string][] {
 
 function homeOf(env: Environment): string {
   const home = absolute(env.HOME);
-  if (home === undefined) throw new AppError('config_invalid', 'no home folder: HOME is not set');
+  if (home === undefined)
+    throw new AppError('config_invalid', 'no home folder: HOME is not set', {
+      hint: 'set HOME to a folder of your own',
+    });
   return home;
 }
 
@@ -132,5 +135,7 @@ function absolute(path: string | undefined): string | undefined {
 
 function refuseControls(text: string): void {
   if (/[\u0000-\u001f\u007f]/.test(text))
-    throw new AppError('config_invalid', 'a path holds characters that no service file can');
+    throw new AppError('config_invalid', 'a path holds characters that no service file can', {
+      hint: 'set ONCALL_HOME to a folder without control characters',
+    });
 }

@@ -44,6 +44,7 @@ export function createApprovals(
       throw new AppError(
         'ended',
         `the request is ${request.state === 'pending' ? 'expired' : request.state} already`,
+        { hint: 'oncall approvals shows what waits still' },
       );
     }
     if (request.digest !== digest) {
@@ -73,7 +74,9 @@ export function createApprovals(
       });
       if (!answer.allowed) {
         const because = answer.rules.map((rule) => rule.because ?? rule.id).join('; ');
-        throw new AppError('forbidden', `policy does not let you approve this${because && `: ${because}`}`);
+        throw new AppError('forbidden', `policy does not let you approve this${because && `: ${because}`}`, {
+          hint: 'oncall approvals shows what waits for you',
+        });
       }
     }
   }
@@ -96,7 +99,10 @@ export function createApprovals(
       at,
       ...rest,
     });
-    if (!first) throw new AppError('conflict', 'you have answered this request already');
+    if (!first)
+      throw new AppError('conflict', 'you have answered this request already', {
+        hint: 'oncall approvals shows what waits still',
+      });
     return log.record(tx, {
       event: verdict === 'approve' ? 'request.approved' : 'request.refused',
       actor: actorOf(caller),
@@ -111,7 +117,9 @@ export function createApprovals(
       const request = await answerable(tx, caller, id, body.digest);
       const durationSeconds = body.durationSeconds ?? request.durationSeconds;
       if (durationSeconds > request.durationSeconds) {
-        throw new AppError('invalid_request', 'an approval may shorten what was asked, not lengthen it');
+        throw new AppError('invalid_request', 'an approval may shorten what was asked, not lengthen it', {
+          hint: 'leave --for away, or make it shorter',
+        });
       }
       const audit = await record(tx, caller, request, 'approve', { durationSeconds, reason: null });
       await stages.afterAnswer(tx, request);

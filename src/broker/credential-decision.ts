@@ -28,7 +28,10 @@ export async function decideCredential(
 ): Promise<{ grant: GrantRow } | { refusal: AppError }> {
   const grant = await usableGrant(tx, rules, caller, grantId);
   const resource = rules().catalogue.resources.get(grant.resource);
-  if (!resource) throw new AppError('ended', `${grant.resource} has left the catalogue`);
+  if (!resource)
+    throw new AppError('ended', `${grant.resource} has left the catalogue`, {
+      hint: 'oncall resources shows what there is now',
+    });
   const isFirst = grant.state === 'ready';
   const durationSeconds = windowSeconds(grant, resource);
   const action = isFirst ? 'grant' : 'renew';

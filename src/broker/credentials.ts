@@ -82,7 +82,10 @@ export function createCredentials(
         device: caller.device.id,
       };
       const resource = rules().catalogue.resources.get(grant.resource);
-      if (!resource) throw new AppError('ended', `${grant.resource} has left the catalogue`);
+      if (!resource)
+        throw new AppError('ended', `${grant.resource} has left the catalogue`, {
+          hint: 'oncall resources shows what there is now',
+        });
       if (body.material.kind !== resource.target.kind) {
         throw new AppError(
           'invalid_request',

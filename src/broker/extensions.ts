@@ -20,7 +20,10 @@ export async function extendGrant(
 ): Promise<{ ref: string; audit: AuditRow }> {
   const nowMs = await tx.now();
   const grant = await tx.lockGrant(grantId);
-  if (grant?.user !== caller.person.id) throw new AppError('not_found', `you have no grant '${grantId}'`);
+  if (grant?.user !== caller.person.id)
+    throw new AppError('not_found', `you have no grant '${grantId}'`, {
+      hint: 'oncall grants shows those you have',
+    });
   const resource = rules().catalogue.resources.get(grant.resource);
   if (grant.state !== 'active' || endOf(grant) <= nowMs || !resource) {
     throw new AppError('ended', `the grant on ${grant.resource} has ended`, {

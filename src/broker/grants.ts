@@ -39,7 +39,9 @@ export async function openGrants(
     const { resource: name, role } = target;
     const resource = catalogue.resources.get(name);
     if (!resource?.roles.includes(role))
-      throw new AppError('ended', `${name}:${role} has left the catalogue`);
+      throw new AppError('ended', `${name}:${role} has left the catalogue`, {
+        hint: 'oncall resources shows what there is now',
+      });
     await tx.lockTarget(request.user, name, role);
     const held = await heldGrant(tx, request.user, target, nowMs);
     if (held) {

@@ -2,7 +2,7 @@
 import { canonicalJson, type Json } from '../protocol/canonical-json.ts';
 import { AppError } from '../protocol/errors.ts';
 import { createId } from '../protocol/ids.ts';
-import type { AskRequest, RequestView } from '../protocol/messages.ts';
+import type { AskRequest, RequestView, Target } from '../protocol/messages.ts';
 import type { AuditRow, RequestRow } from '../store/rows.ts';
 import type { ReadTx, Tx } from '../store/store.ts';
 import { type AuditLog, BROKER } from './audit-log.ts';
@@ -23,11 +23,17 @@ import type { Settlements } from './settlements.ts';
 import { isHopeless } from './stage-progress.ts';
 import type { Stages } from './stages.ts';
 import { viewRequest } from './views.ts';
+import { endOf } from './windows.ts';
 
 const MAX_PENDING = 50;
 const MOST_PENDING = 5000;
 /** What was refused or granted at once has nothing left to expire. */
 const DEFAULT_EXPIRES_SECONDS = 3600;
+
+/** What makes two requests the same: who asks from where, for what, why and for how long. */
+function askedOf({ deviceId, targets, incident, reason, durationSeconds }: RequestRow): string {
+  return canonicalJson({ deviceId, targets, incident, reason, durationSeconds });
+}
 
 export interface Requests {
   /** Records the decision and what follows from it in one transaction. */
@@ -101,8 +107,8 @@ export function createRequests(
       const { request, decided, nowMs } = await consider(tx, caller, body);
       if (request.state === 'pending') {
         await refuseHopeless(tx, request);
-        const waiting = await findSame(tx, request);
-        if (waiting) return { ref: waiting.id, audit: await recordRepeat(tx, caller, waiting) };
+        const same = (await findWaiting(tx, request)) ?? (await findUnfetched(tx, request));
+        if (same) return { ref: same.id, audit: await recordRepeat(tx, caller, same) };
       }
       await tx.insertRequest(request);
       const audit = await log.record(tx, {
@@ -150,7 +156,10 @@ export function createRequests(
 
     async cancel(tx, caller, id) {
       const request = await lockRequest(tx, id);
-      if (request?.user !== caller.person.id) throw new AppError('not_found', `you have no request '${id}'`);
+      if (request?.user !== caller.person.id)
+        throw new AppError('not_found', `you have no request '${id}'`, {
+          hint: 'oncall status --refresh shows what waits',
+        });
       await settle(tx, request, { state: 'cancelled', outcome: `cancelled by ${caller.person.id}` });
       const audit = await log.record(tx, {
         event: 'request.cancelled',
@@ -199,11 +208,30 @@ export function createRequests(
   }
 
   /** Asked again while it waits: the same question does not go to the approvers twice. */
-  async function findSame(tx: ReadTx, request: RequestRow): Promise<RequestRow | undefined> {
-    const asked = ({ deviceId, targets, incident, reason, durationSeconds }: RequestRow) =>
-      canonicalJson({ deviceId, targets, incident, reason, durationSeconds });
+  async function findWaiting(tx: ReadTx, request: RequestRow): Promise<RequestRow | undefined> {
     const pending = await tx.requests({ user: request.user, state: 'pending', limit: MAX_PENDING });
-    return pending.find((other) => other.expiresAt > request.createdAt && asked(other) === asked(request));
+    return pending.find(
+      (other) => other.expiresAt > request.createdAt && askedOf(other) === askedOf(request),
+    );
+  }
+
+  /**
+   * A yes that came when nobody was waiting any more: whoever types the same again means it. Once this device has used what was
+   * opened, asking again asks people again, for a new window.
+   */
+  async function findUnfetched(tx: ReadTx, request: RequestRow): Promise<RequestRow | undefined> {
+    const granted = await tx.requests({ user: request.user, state: 'granted', limit: MAX_PENDING });
+    const [latest] = granted.filter((other) => askedOf(other) === askedOf(request));
+    if (latest === undefined) return undefined;
+    const targets = latest.targets as unknown as Target[];
+    const opened = { requestId: latest.id, states: ['active'] as const, limit: targets.length };
+    const grants = await tx.grants(opened);
+    if (grants.length < targets.length) return undefined;
+    for (const grant of grants) {
+      const used = await tx.credentials({ grantId: grant.id, deviceId: request.deviceId, limit: 1 });
+      if (endOf(grant) <= request.createdAt || used.length > 0) return undefined;
+    }
+    return latest;
   }
 
   function recordRepeat(tx: Tx, caller: Caller, { id, user }: RequestRow): Promise<AuditRow> {

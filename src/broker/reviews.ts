@@ -114,7 +114,10 @@ export function createReviews(rules: CurrentRules, log: AuditLog, outbox: Outbox
       const review = await tx.review(id);
       const me = caller.person.id;
       const nowMs = await tx.now();
-      if (review?.user === me) throw new AppError('forbidden', 'nobody closes a review of their own access');
+      if (review?.user === me)
+        throw new AppError('forbidden', 'nobody closes a review of their own access', {
+          hint: 'oncall reviews list names its owners: one of them does',
+        });
       const isAllowed =
         review &&
         (mayClose(review, me, nowMs) ||
@@ -130,7 +133,10 @@ export function createReviews(rules: CurrentRules, log: AuditLog, outbox: Outbox
         closedBy: me,
         closedAt: nowMs,
       });
-      if (!closed) throw new AppError('conflict', `review ${id} is closed already`);
+      if (!closed)
+        throw new AppError('conflict', `review ${id} is closed already`, {
+          hint: 'oncall reviews list shows those that are open',
+        });
       const audit = await log.record(tx, {
         event: 'review.closed',
         actor: actorOf(caller),

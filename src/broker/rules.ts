@@ -1,7 +1,8 @@
+import { nearest } from '../catalogue/nearest.ts';
 import type { Catalogue, Resource } from '../catalogue/types.ts';
 import type { Policy } from '../policy/policy.ts';
 import { AppError } from '../protocol/errors.ts';
-import type { TargetRef } from '../protocol/names.ts';
+import { formatTarget, type TargetRef } from '../protocol/names.ts';
 import type { ShiftBook } from './shift-book.ts';
 
 /**
@@ -23,12 +24,19 @@ export function resolveTarget(
 ): { resource: Resource; target: TargetRef } {
   const resource = catalogue.resources.get(asked.resource);
   if (!resource) {
-    throw new AppError('not_found', `there is no resource '${asked.resource}'`, { hint: 'oncall resources' });
+    const near = nearest(asked.resource, [...catalogue.resources.keys(), ...catalogue.bundles.keys()]);
+    throw new AppError('not_found', `there is no resource '${asked.resource}'`, {
+      hint: near === undefined ? 'oncall resources' : `did you mean ${near}`,
+    });
   }
   const role = asked.role ?? resource.defaultRole;
   if (!resource.roles.includes(role)) {
+    const near = nearest(role, resource.roles);
     throw new AppError('not_found', `${resource.id} has no role '${role}'`, {
-      hint: `roles of ${resource.id}: ${resource.roles.join(', ')}`,
+      hint:
+        near === undefined
+          ? `roles of ${resource.id}: ${resource.roles.join(', ')}`
+          : `did you mean ${formatTarget({ resource: resource.id, role: near })}`,
     });
   }
   return { resource, target: { resource: resource.id, role } };

@@ -21,7 +21,9 @@ export async function decideStanding(
   const { catalogue, policy } = rules;
   const resource = catalogue.resources.get(grant.resource);
   if (!resource?.roles.includes(grant.role)) {
-    throw new AppError('ended', `${grant.resource}:${grant.role} has left the catalogue`);
+    throw new AppError('ended', `${grant.resource}:${grant.role} has left the catalogue`, {
+      hint: 'oncall resources shows what there is now',
+    });
   }
   const nowMs = await tx.now();
   const inGrace = action !== 'extend' && grant.graceEndsAt !== null && grant.graceEndsAt > nowMs;

@@ -37,8 +37,14 @@ export async function runChild(context: Context, { program, args, env }: ChildCo
 
 function startFailure(program: string, cause: NodeJS.ErrnoException): StatusError {
   if (cause.code === 'ENOENT') {
-    return new StatusError(127, new AppError('not_found', `${program}: command not found`, { cause }));
+    return new StatusError(
+      127,
+      new AppError('not_found', `${program}: command not found`, {
+        hint: 'install it, or name another program behind --',
+        cause,
+      }),
+    );
   }
   const message = `${program}: cannot be started (${cause.code ?? 'unknown reason'})`;
-  return new StatusError(126, new AppError('unsafe_file', message, { cause }));
+  return new StatusError(126, new AppError('unsafe_file', message, { hint: `ls -l ${program}`, cause }));
 }

@@ -9,6 +9,7 @@ import { parseDuration } from '../protocol/durations.ts';
 import { AppError } from '../protocol/errors.ts';
 import { parseTarget } from '../protocol/names.ts';
 import type { Context } from './context.ts';
+import type { OutputName } from './outputs.ts';
 import { readIncidentRef } from './read-incident.ts';
 
 /** What the parser found. `rest` is what followed `--`, undefined where there was no `--`. */
@@ -35,7 +36,17 @@ export interface Offer {
  */
 export type Completes = Readonly<Record<string, Offer>>;
 
-export interface CommandSpec<Options> {
+/** A command line as somebody would type it, and what it is for. */
+export type Example = readonly [line: string, says: string];
+
+/** What help, the man pages and the tests know of a command besides its arguments and options. */
+export interface CommandPage {
+  /** What it writes with --json; none where its stdout is another program's, or empty. The usual one first. */
+  readonly json: readonly OutputName[];
+  readonly examples: readonly [Example, Example, ...Example[]];
+}
+
+export interface CommandSpec<Options> extends CommandPage {
   /** Names arguments and options on commander's command; nothing else. */
   declare(command: Command): void;
   readonly completes?: Completes;
@@ -45,7 +56,7 @@ export interface CommandSpec<Options> {
 }
 
 /** A command whose options' type is nobody else's business. */
-export interface AnyCommand {
+export interface AnyCommand extends CommandPage {
   declare(command: Command): void;
   readonly completes: Completes;
   prepare(typed: Typed): { readonly options: unknown; run(context: Context): Promise<void> };
@@ -53,6 +64,8 @@ export interface AnyCommand {
 
 export function defineCommand<Options>(spec: CommandSpec<Options>): AnyCommand {
   return {
+    json: spec.json,
+    examples: spec.examples,
     declare: (command) => spec.declare(command),
     completes: spec.completes ?? {},
     prepare: (typed) => {

@@ -1,6 +1,7 @@
 /** Options that every command has. They may stand before or behind the command's name. */
+import { parseDuration } from '../protocol/durations.ts';
 import { AppError } from '../protocol/errors.ts';
-import { isPartName } from '../protocol/names.ts';
+import { isPartName, parseTarget } from '../protocol/names.ts';
 import type { Completes, Typed } from './command.ts';
 import type { OutputFormat } from './io.ts';
 
@@ -30,7 +31,7 @@ export function readCommonOptions({ options }: Typed): CommonOptions {
     throw new AppError('usage', `unknown output format: ${output}`, { hint: 'use -o table, json or ndjson' });
   }
   if (json === true && typeof output === 'string' && output !== 'json') {
-    throw new AppError('usage', `--json and -o ${output} contradict each other`);
+    throw new AppError('usage', `--json and -o ${output} contradict each other`, { hint: 'use one of them' });
   }
   if (typeof profile === 'string' && !isPartName(profile)) {
     throw new AppError('usage', `not a profile name: ${profile}`, { hint: 'use a-z, 0-9 and -' });
@@ -55,17 +56,30 @@ export function formatOf(argv: readonly string[]): OutputFormat {
   return format;
 }
 
+/** Whether something is good for long enough: a question of scripts. */
+export interface StatusCheck {
+  readonly target: { readonly resource: string; readonly role?: string };
+  readonly neededSeconds: number;
+}
+
 /**
- * `oncall status` (or `ls`) with nothing but common options, which is answered without the parser. Undefined for anything
- * else, and for what the parser will refuse.
+ * `oncall status` (or `ls`) with nothing but common options and `--check`, which is answered without the parser. Undefined for
+ * anything else, and for what the parser will refuse.
  */
-export function readPlainStatus(argv: readonly string[]): CommonOptions | undefined {
+export function readPlainStatus(
+  argv: readonly string[],
+): (CommonOptions & { readonly check: StatusCheck | undefined }) | undefined {
   const typed: Record<string, unknown> = {};
   let named = false;
   for (let index = 0; index < argv.length; index++) {
     const word = argv[index] ?? '';
     const taken = takeCommonWord(argv, index);
-    if (taken === 0) {
+    const own = /^--(check|expires-in)(?:=(.*))?$/.exec(word);
+    if (own !== null) {
+      const value = own[2] ?? argv[++index];
+      if (!value || value.startsWith('-')) return undefined;
+      typed[own[1] ?? ''] = value;
+    } else if (taken === 0) {
       if (named || (word !== 'status' && word !== 'ls')) return undefined;
       named = true;
     } else if (word === '--json') {
@@ -78,7 +92,19 @@ export function readPlainStatus(argv: readonly string[]): CommonOptions | undefi
       typed[word.startsWith('--profile') ? 'profile' : 'output'] = value;
     }
   }
-  return named ? readCommonOptions({ args: [], options: typed, rest: undefined }) : undefined;
+  const check = readPlainCheck(typed);
+  if (!named || check === 'refused') return undefined;
+  return { ...readCommonOptions({ args: [], options: typed, rest: undefined }), check };
+}
+
+function readPlainCheck(typed: Readonly<Record<string, unknown>>): StatusCheck | 'refused' | undefined {
+  const { check, 'expires-in': expiresIn } = typed;
+  if (typeof check !== 'string') return expiresIn === undefined ? undefined : 'refused';
+  const target = parseTarget(check);
+  const neededSeconds = typeof expiresIn === 'string' ? parseDuration(expiresIn) : 0;
+  if (target === undefined || neededSeconds === undefined) return 'refused';
+  const { resource, role } = target;
+  return { target: role === undefined ? { resource } : { resource, role }, neededSeconds };
 }
 
 function isFormat(text: string): text is OutputFormat {

@@ -4,7 +4,7 @@ import type { Client } from '../client/client.ts';
 import type { ClientContext } from '../client/context.ts';
 import { version } from '../protocol/version.ts';
 import type { Context } from './context.ts';
-import { type Environment, type Io, type OutputFormat, warn } from './io.ts';
+import { type Environment, type Io, ioFor, type OutputFormat, warn } from './io.ts';
 import type { Signals } from './signals.ts';
 import { orInterrupted, withSpinner } from './waiting.ts';
 
@@ -26,8 +26,9 @@ export interface ContextInput {
 }
 
 export function createContext(input: ContextInput): Context {
-  const { io, format, env, now, signals, exitWith, agentProgram, completionsDir } = input;
-  const clientContext = once(() => openClientContext(input));
+  const { format, env, now, signals, exitWith, agentProgram, completionsDir } = input;
+  const io = ioFor(input.io, format);
+  const clientContext = once(() => openClientContext({ ...input, io }));
   const config = once(async () => {
     const opened = await client.opened();
     if (opened !== undefined) return opened.config;

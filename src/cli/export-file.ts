@@ -1,5 +1,6 @@
 /** A file that `oncall audit export` wrote, line by line. */
 import { createReadStream } from 'node:fs';
+import { dirname } from 'node:path';
 import { readLines } from '../audit/export.ts';
 import { AppError, isAppError } from '../protocol/errors.ts';
 
@@ -14,6 +15,7 @@ export async function* linesOf(file: string): AsyncGenerator<string> {
 
 export function unreadable(file: string, cause: unknown): AppError {
   const missing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
-  if (missing) return new AppError('not_found', `there is no ${file}`, { cause });
+  if (missing)
+    return new AppError('not_found', `there is no ${file}`, { hint: `ls ${dirname(file)}`, cause });
   return new AppError('unsafe_file', `${file} cannot be read`, { hint: `ls -l ${file}`, cause });
 }

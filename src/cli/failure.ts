@@ -1,5 +1,7 @@
 import { AppError, ERROR_CODES } from '../protocol/errors.ts';
 import { type Environment, type Io, type OutputFormat, writeError, writeJson, writeLines } from './io.ts';
+import type { Output } from './outputs.ts';
+import { localWords } from './times.ts';
 
 /**
  * The one place where an error becomes words and an exit code. AppErrors carry both; anything else is a bug of ours, whose
@@ -7,21 +9,20 @@ import { type Environment, type Io, type OutputFormat, writeError, writeJson, wr
  */
 export async function reportFailure(
   failure: unknown,
-  { io, format, env }: { io: Io; format: OutputFormat; env: Environment },
+  { io, format, env, now }: { io: Io; format: OutputFormat; env: Environment; now: number },
 ): Promise<number> {
   const error = asAppError(failure);
+  // Loaded where nobody has said more.
+  const hint = error.hint ?? (await import('./hints.ts')).HINTS[error.code];
   if (format === 'table') {
-    await writeError(io, error.message, error.hint);
+    await writeError(io, localWords(error.message, now), localWords(hint, now));
   } else {
-    writeJson(io.stderr, format, {
-      schema: 'oncall.error/v1',
-      code: error.code,
-      message: error.message,
-      hint: error.hint,
-      exitCode: exitCodeOf(error),
-      correlationId: error.correlationId,
-      details: error.details,
-    });
+    const { code, message, correlationId = null, details } = error;
+    const data: Output<'error'> = {
+      ...{ code, message, hint, exitCode: exitCodeOf(error), correlationId },
+      ...(details !== undefined && { details }),
+    };
+    writeJson(io.stderr, format, { schema: 'oncall.error/v1', ...data });
   }
   if (env.ONCALL_DEBUG === '1') await writeStack(io, failure);
   return exitCodeOf(error);

@@ -1,29 +1,47 @@
-/** The pages that need no command loaded. A command's own page comes from commander. */
-import { type CommandEntry, sections } from './command-table.ts';
+/** The pages that are asked for most. A command's own page comes from commander; the others are in help-pages.ts. */
+import type { CommandEntry } from './command-table.ts';
 
+/** What `oncall help <topic>` knows; what each is about is in help-topics.ts. */
+export const TOPIC_NAMES = [
+  'exit-codes',
+  'environment',
+  'files',
+  'scripting',
+  'json',
+  'break-glass',
+  'policy',
+  'glossary',
+] as const;
+
+/** Words for the page with every command. */
+export const ALL_PAGES: readonly string[] = ['all', 'commands'];
+
+export type TopicName = (typeof TOPIC_NAMES)[number];
+
+export function isTopic(word: string): word is TopicName {
+  return (TOPIC_NAMES as readonly string[]).includes(word);
+}
+
+/** What people do, and where the rest is: at 02:14 nobody reads forty lines. */
 export function rootHelp(): string {
-  const widest = Math.max(...sections.flatMap(({ commands }) => commands.map(({ name }) => name.length)));
   return `On-call access in seconds, and gone by itself.
 
 Usage: oncall <command> [options]
 
-${sections.map(({ title, commands }) => `${title}\n${entryLines(commands, widest)}`).join('\n\n')}
+  oncall request db-replica -i P1-123  ask for access
+  oncall run db-replica -- psql        use it; or: oncall connect
+  oncall status                        what you hold, and for how long
+  oncall release db-replica            give it back
+  oncall approvals                     what waits for your yes: approve, deny
+  oncall explain db-replica:write      why it is granted, asked or denied
 
-Options of every command
-  -o, --output <format>  table, json or ndjson
-  --json                 short for -o json
-  --profile <name>       which installation (ONCALL_PROFILE)
-  --no-agent             neither use nor start the background agent (ONCALL_AGENT=off)
-  -h, --help             more about a command
-  -V, --version          the version
+For the first time: oncall enroll <invitation>
 
-Exit codes
-  0 done · 1 failure · 2 wrong usage · 3 denied · 4 not enrolled · 5 broker unreachable · 6 expired, ended or
-  revoked · 7 refused by the target · 8 approval pending · 9 busy or locked · 130 interrupted
-  run: the command's own; 125 oncall itself failed, 126 could not start, 127 not found
-
-Example
-  oncall run db-replica -i P1-123 -- psql
+More
+  oncall help all          every command
+  oncall help <command>    one command, with two examples
+  oncall help <topic>      ${TOPIC_NAMES.slice(0, 5).join(', ')},
+                           ${TOPIC_NAMES.slice(5).join(', ')}
 `;
 }
 
@@ -38,7 +56,8 @@ ${entryLines(children, widest)}
 `;
 }
 
-function entryLines(entries: readonly CommandEntry[], widest: number): string {
+/** Names in one column, what they are in the next. */
+export function entryLines(entries: readonly CommandEntry[], widest: number): string {
   return entries
     .map(({ name, summary, aliases }) => {
       const also = aliases === undefined ? '' : ` (also: ${aliases.join(', ')})`;

@@ -11,10 +11,13 @@
  *  5. Nothing is asked where stdin or stderr is not a terminal; prompts and spinners are drawn on stderr.
  *  6. Nothing is cut to the terminal's width: at 02:14 a missing end of a name costs more than a wrapped line.
  *  7. Where the locale is not UTF-8 nothing but ASCII is written: our own marks as what is like them, all else by its number.
- *  8. A reader who goes away (`| head`) ends us quietly; a disk that is full does not.
+ *  8. Who asks for JSON is a program: a note and a warning are objects of their own on stderr, a line each, and the error is the
+ *     last one there. Hints behind a result are for people and are left out.
+ *  9. A reader who goes away (`| head`) ends us quietly; a disk that is full does not.
  */
 import { fstatSync, writeSync } from 'node:fs';
 import { escapeForTerminal } from '../protocol/names.ts';
+import type { Output, OutputName } from './outputs.ts';
 
 export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
 export type Piece = string | { readonly text: string; readonly style: Style };
@@ -41,6 +44,13 @@ export interface Io {
   readonly stdin: { readonly isTerminal: boolean; readonly stream: NodeJS.ReadableStream | undefined };
   /** When it fires, a question is taken off the screen, which is left as it was found. */
   interrupted?: AbortSignal;
+  /** Set where JSON is asked for. */
+  readonly isForPrograms?: true;
+}
+
+/** The same streams, opened as late, for whoever reads this format. */
+export function ioFor(io: Io, format: OutputFormat): Io {
+  return format === 'table' ? io : Object.create(io, { isForPrograms: { value: true } });
 }
 
 /** What runs us: `20.20.2`. */
@@ -204,12 +214,19 @@ export function escapeNonAscii(text: string): string {
 }
 
 /** A note on the way: `oncall: …` on stderr. */
-export function note(io: Io, text: Line): Promise<void> {
+export async function note(io: Io, text: Line): Promise<void> {
+  if (io.isForPrograms) return writeRemark(io, 'note', textOf(text));
   return writeLines(io.stderr, [['oncall: ', ...piecesOf(text)]]);
 }
 
-export function warn(io: Io, text: string): Promise<void> {
+export async function warn(io: Io, text: string): Promise<void> {
+  if (io.isForPrograms) return writeRemark(io, 'warning', text);
   return writeLines(io.stderr, [['oncall: ', { text: 'warning', style: 'yellow' }, `: ${text}`]]);
+}
+
+function writeRemark(io: Io, name: 'note' | 'warning', message: string): void {
+  const data: Output<'note'> & Output<'warning'> = { message };
+  writeJson(io.stderr, 'ndjson', { schema: `oncall.${name}/v1`, ...data });
 }
 
 export async function writeError(io: Io, message: string, hint: string | undefined): Promise<void> {
@@ -217,7 +234,8 @@ export async function writeError(io: Io, message: string, hint: string | undefin
   if (hint !== undefined) await writeHint(io, hint);
 }
 
-export function writeHint(io: Io, hint: string): Promise<void> {
+export async function writeHint(io: Io, hint: string): Promise<void> {
+  if (io.isForPrograms) return;
   return writeLines(io.stderr, [['oncall: ', { text: 'hint', style: 'cyan' }, `: ${hint}`]]);
 }
 
@@ -232,15 +250,19 @@ export function textOf(line: Line): string {
 }
 
 /** What a command has to say: the same thing as data and, made only when needed, as lines for people. */
-export interface Result {
-  /** The command's name in `oncall.<command>/v1`. */
-  readonly command: string;
-  readonly data: object;
+export interface Result<Name extends OutputName> {
+  /** In `oncall.<command>/v1`. */
+  readonly command: Name;
+  readonly data: Output<Name>;
   lines(): readonly Line[];
 }
 
 /** Writes a result to stdout in the asked format. ndjson is the same object on one line. */
-export async function writeResult(io: Io, format: OutputFormat, result: Result): Promise<void> {
+export async function writeResult<Name extends OutputName>(
+  io: Io,
+  format: OutputFormat,
+  result: Result<Name>,
+): Promise<void> {
   if (format === 'table') return writeLines(io.stdout, result.lines());
   writeJson(io.stdout, format, { schema: `oncall.${result.command}/v1`, ...result.data });
 }

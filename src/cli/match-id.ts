@@ -15,13 +15,21 @@ export function matchId(typed: string, ids: readonly string[], what: string): st
     (id) => id.startsWith(wanted) || id.slice(id.indexOf('_') + 1).startsWith(wanted),
   );
   const [match, ...others] = matches;
-  if (match === undefined) throw new AppError('not_found', `no ${what} has an id that begins with ${typed}`);
+  if (match === undefined) {
+    throw new AppError('not_found', `no ${what} has an id that begins with ${typed}`, {
+      hint: ids.length === 0 ? 'oncall status --refresh shows what there is' : `there is ${shown(ids)}`,
+    });
+  }
   if (others.length > 0) {
     throw new AppError('ambiguous', `${matches.length} ${what}s have an id that begins with ${typed}`, {
-      hint: `type more of it: ${matches.slice(0, SHOWN).join(', ')}`,
+      hint: `type more of it: ${shown(matches)}`,
     });
   }
   return match;
+}
+
+function shown(ids: readonly string[]): string {
+  return `${ids.slice(0, SHOWN).join(', ')}${ids.length > SHOWN ? ', …' : ''}`;
 }
 
 /** Like {@link matchId}; the list is fetched only for a prefix. */

@@ -21,6 +21,6 @@ export async function newPassphrase({ env, io }: Context): Promise<string> {
 }
 
 function requireText(passphrase: string): string {
-  if (passphrase === '') throw new AppError('usage', 'the passphrase is empty');
+  if (passphrase === '') throw new AppError('usage', 'the passphrase is empty', { hint: 'type a few words' });
   return passphrase;
 }

@@ -8,7 +8,7 @@ import { type AskOptions, askFor } from './commands/request.ts';
 import type { Context } from './context.ts';
 import { findGrant, formatTyped, notHeld, standingGrants } from './held-grants.ts';
 import { note } from './io.ts';
-import { answered, failureOf } from './request-flow.ts';
+import { answered, finalFailure } from './request-flow.ts';
 import { bothTimes } from './times.ts';
 
 export interface ObtainOptions extends AskOptions {
@@ -65,7 +65,7 @@ async function ask(
   const incident = message.incident ?? (await onlyFittingIncident(context, missing));
   const first = await askRequest(broker, { ...message, ...(incident !== undefined && { incident }) });
   const request = await answered(context, first, { timeoutSeconds: options.timeoutSeconds });
-  const failure = failureOf(request);
+  const failure = await finalFailure(context, request);
   if (failure !== undefined) throw failure;
   for (const grant of request.grants) {
     await note(

@@ -26,6 +26,9 @@ export async function pickTargets(context: Context): Promise<TypedTarget[]> {
     })),
   );
   const choices = [...wholes, ...singles];
-  if (choices.length === 0) throw new AppError('not_found', 'the catalogue has no resource that you may see');
+  if (choices.length === 0)
+    throw new AppError('not_found', 'the catalogue has no resource that you may see', {
+      hint: 'ask whoever runs the broker: oncall whoami shows who you are to it',
+    });
   return (await chooseSome(context.io, 'which access do you need?', choices)).map(readTarget);
 }

@@ -7,11 +7,12 @@ import { formatTarget } from '../protocol/names.ts';
 import type { AnswerOptions } from './answer.ts';
 import type { Context } from './context.ts';
 import { writeHint, writeResult } from './io.ts';
+import type { Output } from './outputs.ts';
 import { requestLines, whyDenied } from './views/requests.ts';
 
 export interface FinishOptions {
   /** In JSON: `oncall.<command>/v1`. */
-  readonly command: string;
+  readonly command: 'request' | 'wait';
   readonly wait: boolean;
   /** Undefined: until the request itself expires. */
   readonly timeoutSeconds: number | undefined;
@@ -28,12 +29,13 @@ export async function finishRequest(
   options: FinishOptions,
 ): Promise<void> {
   const request = options.wait ? await answered(context, first, options) : await noted(context, first);
-  const { credentials, failure = failureOf(request) } = await fetchCredentials(context, request);
+  const { credentials, failure: missing } = await fetchCredentials(context, request);
   await writeResult(context.io, context.format, {
     command: options.command,
     data: { request, credentials: credentials.map(publicCredential) },
     lines: () => requestLines(request, context.now()),
   });
+  const failure = missing ?? (await finalFailure(context, request));
   if (failure !== undefined) throw failure;
   if (context.format === 'table') await writeUseHint(context, credentials);
 }
@@ -45,7 +47,7 @@ export async function showDryRun(context: Context, request: RequestView): Promis
     data: { request, credentials: [] },
     lines: () => requestLines(request, context.now()),
   });
-  const failure = request.state === 'denied' ? failureOf(request) : undefined;
+  const failure = request.state === 'denied' ? await finalFailure(context, request) : undefined;
   if (failure !== undefined) throw failure;
 }
 
@@ -86,7 +88,12 @@ async function fetchCredentials(context: Context, { state, grants }: RequestView
 }
 
 /** What may be shown of a credential. */
-export function publicCredential({ grantId, target, handle, expiresAt }: HeldCredential): object {
+export function publicCredential({
+  grantId,
+  target,
+  handle,
+  expiresAt,
+}: HeldCredential): Output<'renew'>['credentials'][number] {
   return { grantId, target, handle, expiresAt };
 }
 
@@ -97,13 +104,20 @@ async function writeUseHint(context: Context, [credential]: readonly HeldCredent
   await writeHint(context.io, `oncall run ${formatTarget(target)} -- ${tool}`);
 }
 
+/** The same as {@link failureOf}, with what would change a denial. */
+export async function finalFailure(context: Context, request: RequestView): Promise<AppError | undefined> {
+  if (request.state !== 'denied') return failureOf(request);
+  return (await import('./denials.ts')).explainedFailureOf(context, request);
+}
+
 /** The error that an answer other than `granted` ends with; undefined for a grant. */
 export function failureOf(request: RequestView): AppError | undefined {
   const { id, state, targets } = request;
   const details = { requestId: id };
   if (state === 'granted') return undefined;
   if (state === 'pending') return stillPending(request, 'pending');
-  if (state === 'cancelled') return new AppError('ended', `${id} was cancelled`, { details });
+  if (state === 'cancelled')
+    return new AppError('ended', `${id} was cancelled`, { hint: 'oncall request asks anew', details });
   if (state === 'expired') {
     const hint = 'ask again, and tell the approvers by other means';
     return new AppError('expired', `${id} expired before anyone answered`, { hint, details });

@@ -23,6 +23,13 @@ export function bothTimes(instant: string, now: number): string {
   return Number.isNaN(ms) ? instant : `${localTime(ms, now)} (${relativeTime(ms, now)})`;
 }
 
+/** The same words with each instant in them as people read it: brokers write RFC 3339 in UTC. */
+export function localWords(text: string, now: number): string {
+  return text.replace(INSTANT, (instant) => bothTimes(instant, now));
+}
+
+const INSTANT = /\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z/g;
+
 function two(value: number): string {
   return String(value).padStart(2, '0');
 }

@@ -17,6 +17,8 @@ import { prepareLocks, withLock } from './lock.ts';
 import type { ClientPaths } from './paths.ts';
 import { writeFileAtomic, writeFiles } from './write-files.ts';
 
+const TELL_SECURITY = 'tell your security team; oncall help files says where the evidence lies';
+
 const LOCK_TIMEOUT_MS = 10_000;
 /** How often two commands that raced may be overtaken by the growing log before their checkpoints meet in one. */
 const MEETINGS = 8;
@@ -113,7 +115,9 @@ export function createAuditMemory({ paths, trust, now, fetchCheckpoint }: AuditM
       const reply = await fetchCheckpoint(older.checkpoint.size);
       [older, newer] = inOrder(newer, await extend(older.note, reply.checkpoint, reply.consistency));
     }
-    const never = new AppError('log_inconsistent', 'two checkpoints of the audit log never met');
+    const never = new AppError('log_inconsistent', 'two checkpoints of the audit log never met', {
+      hint: TELL_SECURITY,
+    });
     return orKeepEvidence({ older: older.note, newer: newer.note, consistency: [] }, () => {
       throw never;
     });
@@ -164,7 +168,9 @@ export function createAuditMemory({ paths, trust, now, fetchCheckpoint }: AuditM
       verifyReceipt(parsed, rawPublicKey(trust.identityKey));
       const head = await extend(since.note, checkpoint, consistency);
       if (parsed.origin !== trust.origin || parsed.index >= head.checkpoint.size) {
-        throw new AppError('audit_invalid', 'the receipt is not for an entry of this audit log');
+        throw new AppError('audit_invalid', 'the receipt is not for an entry of this audit log', {
+          hint: TELL_SECURITY,
+        });
       }
       await withLock(
         paths.auditLock,

@@ -125,7 +125,9 @@ export function createBroker(input: BrokerInput): BrokerClient {
       });
       if (reply.chunks !== undefined) return reply.chunks;
       readReply(reply, asked);
-      throw new AppError('broker_unreachable', 'the broker answered, but with no stream');
+      throw new AppError('broker_unreachable', 'the broker answered, but with no stream', {
+        hint: 'a proxy on the way may hold it back; oncall status --refresh asks without a stream',
+      });
     },
     get skewMs() {
       return exchange.skewMs;

@@ -7,6 +7,8 @@ import type { ClientContext } from './context.ts';
 import type { DeviceRecord } from './device-record.ts';
 import { openKeystore } from './keystore.ts';
 
+const ENROLL_ANEW = 'ask for an invitation, then: oncall enroll INVITATION';
+
 export interface DeviceSigner {
   readonly keyId: string;
   readonly alg: SigningAlgorithm;
@@ -57,7 +59,9 @@ async function signingPublicKey(record: DeviceRecord, agentLine: string | undefi
   if (agentLine !== undefined)
     return (await import('../protocol/ssh-wire.ts')).parseSshPublicKey(agentLine).key;
   if (record.signing === null)
-    throw new AppError('corrupt_file', 'the keystore lacks the signing key of this device');
+    throw new AppError('corrupt_file', 'the keystore lacks the signing key of this device', {
+      hint: ENROLL_ANEW,
+    });
   return createPublicKey(rawPrivateKey('ed25519', record.signing));
 }
 
@@ -78,10 +82,11 @@ export async function deviceOf(
   record: DeviceRecord | null,
 ): Promise<Device> {
   if (device.keystore === 'ssh-agent') return agentDeviceOf(device, context, record);
-  if (record === null) throw new AppError('corrupt_file', 'the keys of this device are missing');
+  if (record === null)
+    throw new AppError('corrupt_file', 'the keys of this device are missing', { hint: ENROLL_ANEW });
   const signer = createSigner(record);
   if (signer.keyId !== device.keyId)
-    throw new AppError('corrupt_file', 'the keystore holds the key of another device');
+    throw new AppError('corrupt_file', 'the keystore holds the key of another device', { hint: ENROLL_ANEW });
   return { signer, ...restOf(record) };
 }
 
@@ -98,10 +103,12 @@ async function agentDeviceOf(
   record: DeviceRecord | null,
 ): Promise<Device> {
   if (sshAgentKey === undefined)
-    throw new AppError('config_invalid', 'the configuration names no ssh-agent key');
+    throw new AppError('config_invalid', 'the configuration names no ssh-agent key', { hint: ENROLL_ANEW });
   const signer = await createAgentSigner(sshAgentKey, context);
   if (signer.keyId !== keyId)
-    throw new AppError('config_invalid', 'the ssh-agent key is not the one that was enrolled');
+    throw new AppError('config_invalid', 'the ssh-agent key is not the one that was enrolled', {
+      hint: 'ssh-add -L lists what the agent holds; with another key: oncall enroll INVITATION',
+    });
   return {
     signer,
     ...(record === null ? { cacheKey: undefined, sealing: undefined, record } : restOf(record)),
@@ -111,7 +118,9 @@ async function agentDeviceOf(
 /** Signs with the record's own key. Throws AppError `corrupt_file` where it has none. */
 export function createSigner(record: DeviceRecord): DeviceSigner {
   if (record.signing === null)
-    throw new AppError('corrupt_file', 'the keystore lacks the signing key of this device');
+    throw new AppError('corrupt_file', 'the keystore lacks the signing key of this device', {
+      hint: ENROLL_ANEW,
+    });
   const key = rawPrivateKey('ed25519', record.signing);
   return {
     keyId: keyThumbprint(formatPublicKey(key)),

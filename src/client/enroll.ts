@@ -192,7 +192,9 @@ async function register(
 function signerFor({ sshAgentKey }: EnrollInput, { record }: Attempt, context: ClientContext) {
   if (sshAgentKey !== undefined) return createAgentSigner(sshAgentKey, context);
   if (record !== null) return createSigner(record);
-  throw new AppError('usage', 'with --keystore ssh-agent, name the key to sign with');
+  throw new AppError('usage', 'with --keystore ssh-agent, name the key to sign with', {
+    hint: 'ssh-add -L lists them; add --agent-key with part of one',
+  });
 }
 
 /** A checkpoint from an earlier broker of this profile would contradict the new one: kept, but out of the way. */

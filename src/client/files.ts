@@ -48,7 +48,8 @@ export function readSafeFile(
   try {
     const stats = fstatSync(file);
     refuseUnsafe(path, stats, secret);
-    if (stats.size > MAX_BYTES) throw new AppError('too_large', `${path} is larger than 4 MiB`);
+    if (stats.size > MAX_BYTES)
+      throw new AppError('too_large', `${path} is larger than 4 MiB`, { hint: `ls -l ${path}` });
     return readFileSync(file);
   } finally {
     closeSync(file);

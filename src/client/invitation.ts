@@ -126,7 +126,10 @@ function onlyAt(endpoint: URL): Endpoints {
 }
 
 function notProven(url: URL, cause?: unknown): AppError {
-  return new AppError('tls_untrusted', `${url.host} does not prove that it is the broker`, { cause });
+  return new AppError('tls_untrusted', `${url.host} does not prove that it is the broker`, {
+    hint: 'compare the invitation with the one you were sent; ask for another if it is the same',
+    cause,
+  });
 }
 
 function withSlash(url: string): string {

@@ -52,7 +52,9 @@ async function passphraseFor({ env, askPassphrase }: ClientContext): Promise<str
   if (path) {
     const bytes = readSafeFile(path, { secret: true });
     if (bytes === undefined)
-      throw new AppError('keychain_locked', `ONCALL_PASSPHRASE_FILE: there is no ${path}`);
+      throw new AppError('keychain_locked', `ONCALL_PASSPHRASE_FILE: there is no ${path}`, {
+        hint: 'export ONCALL_PASSPHRASE_FILE=/path/to/the/file, or unset it to be asked',
+      });
     return bytes.toString('utf8').replace(/\r?\n$/, '');
   }
   if (askPassphrase !== undefined) return askPassphrase('passphrase of this device');
@@ -89,7 +91,10 @@ async function open(file: SealedFile, passphrase: string, keyId: string): Promis
     text = `${decipher.update(sealed.subarray(0, -TAG_BYTES), undefined, 'utf8')}${decipher.final('utf8')}`;
   } catch (cause) {
     // A wrong passphrase and a damaged file look the same.
-    throw new AppError('keychain_locked', 'wrong passphrase, or the key file is damaged', { cause });
+    throw new AppError('keychain_locked', 'wrong passphrase, or the key file is damaged', {
+      hint: 'type it again; where the keys are gone: oncall enroll INVITATION',
+      cause,
+    });
   }
   return parseDeviceRecord(text);
 }
@@ -100,12 +105,17 @@ function parseSealed(bytes: Buffer): SealedFile | undefined {
   try {
     value = parseStrictJson(bytes);
   } catch (cause) {
-    throw new AppError('corrupt_file', 'the key file of this device is damaged', { cause });
+    throw new AppError('corrupt_file', 'the key file of this device is damaged', {
+      hint: 'oncall enroll INVITATION registers this device anew',
+      cause,
+    });
   }
   if (typeof value !== 'object' || value === null || !('version' in value)) return undefined;
   const { version, salt, iv, sealed } = value as Record<string, unknown>;
   if (version !== 1 || typeof salt !== 'string' || typeof iv !== 'string' || typeof sealed !== 'string') {
-    throw new AppError('corrupt_file', 'the key file of this device is damaged or from a newer oncall');
+    throw new AppError('corrupt_file', 'the key file of this device is damaged or from a newer oncall', {
+      hint: 'oncall --version says how old this one is; where the keys are gone: oncall enroll INVITATION',
+    });
   }
   return { version, salt, iv, sealed };
 }

@@ -81,7 +81,12 @@ function runChild(context: ClientContext, question: string, limitMs: number): Pr
     });
     child.on('error', (cause) => {
       clearTimeout(timer);
-      reject(new AppError('keychain_unavailable', 'the keychain process did not start', { cause }));
+      reject(
+        new AppError('keychain_unavailable', 'the keychain process did not start', {
+          hint: 'type it again; on a host without a keychain: oncall enroll INVITATION --keystore file',
+          cause,
+        }),
+      );
     });
     child.on('close', () => {
       clearTimeout(timer);

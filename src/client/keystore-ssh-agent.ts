@@ -68,7 +68,9 @@ export async function signWithAgent(
     const reader = new SshReader(outer.string());
     const algorithm = reader.text();
     if (algorithm !== type)
-      throw new AppError('keychain_unavailable', 'the ssh-agent signed with another algorithm');
+      throw new AppError('keychain_unavailable', 'the ssh-agent signed with another algorithm', {
+        hint: 'ssh-add -L lists what it holds',
+      });
     const signature = reader.string();
     reader.end();
     return type === ED25519 ? signature : p1363(signature);
@@ -85,7 +87,9 @@ function p1363(signature: Uint8Array): Buffer {
   const reader = new SshReader(signature);
   const halves = [reader.mpint(), reader.mpint()].map((half) => {
     if (half.length > 32)
-      throw new AppError('keychain_unavailable', 'the ssh-agent sent a malformed signature');
+      throw new AppError('keychain_unavailable', 'the ssh-agent sent a malformed signature', {
+        hint: 'ssh-add -L lists what it holds; restart the agent',
+      });
     return Buffer.concat([Buffer.alloc(32 - half.length), half]);
   });
   reader.end();

@@ -41,7 +41,8 @@ export function readOwnFile(path: string, { mode }: { mode: number }): OwnFile {
     const stats = lstatSync(target, { throwIfNoEntry: false });
     if (stats === undefined) return { path, target, text: undefined, mode };
     refuseForeign(target, stats);
-    if (stats.size > MAX_BYTES) throw new AppError('too_large', `${target} is larger than 4 MiB`);
+    if (stats.size > MAX_BYTES)
+      throw new AppError('too_large', `${target} is larger than 4 MiB`, { hint: `ls -l ${target}` });
     return { path, target, text: readFileSync(target, 'latin1'), mode: stats.mode & MODE_BITS };
   } catch (error) {
     throw isAppError(error) ? error : refused(path, 'cannot be read', error);

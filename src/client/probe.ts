@@ -113,7 +113,9 @@ async function probeTime(
   const identity = (await ask(nonce)) as Identity;
   const isOurs = identity.identityKey === identityKey && identity.logKey === logKey;
   if (!isOurs || !isSignedTime(identity.time, nonce, identityKey) || !isSignedIdentity(identity))
-    throw new AppError('tls_untrusted', 'it does not prove that it is the broker that this device knows');
+    throw new AppError('tls_untrusted', 'it does not prove that it is the broker that this device knows', {
+      hint: 'ask whoever runs it what stands at that address',
+    });
   const skewSeconds = Math.round((parseInstant(identity.time.now) - now()) / 100) / 10;
   const isFar = Math.abs(skewSeconds) > SKEW_WARN_SECONDS;
   const detail = isFar

@@ -78,7 +78,9 @@ function byKind(credentials: readonly HeldCredential[]) {
 export function ofOneKind(credential: HeldCredential): Held<TargetKind> {
   const { publicPart, secret } = credential;
   if (publicPart.kind !== secret.kind)
-    throw new AppError('corrupt_file', 'the credential does not fit its secret');
+    throw new AppError('corrupt_file', 'the credential does not fit its secret', {
+      hint: 'oncall renew --no-extend fetches another',
+    });
   return credential;
 }
 

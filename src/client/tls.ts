@@ -72,7 +72,9 @@ export function readTrust(
   if (ca === 'system') return { roots: systemCas(env) };
   const pem = readSafeFile(ca);
   if (pem?.includes('-----BEGIN CERTIFICATE-----')) return { roots: [pem.toString('utf8')] };
-  throw new AppError('config_invalid', `\`ca: ${ca}\` is not a PEM file with certificates`);
+  throw new AppError('config_invalid', `\`ca: ${ca}\` is not a PEM file with certificates`, {
+    hint: 'in config.yaml (oncall help files), set ca to pinned, system or a PEM file',
+  });
 }
 
 function systemCas(env: Environment): string[] | undefined {

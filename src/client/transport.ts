@@ -102,7 +102,11 @@ export function createTransport(
     };
     return transportOf(httpRequest, HttpAgent, env, toFirst(url, endpoints, open), endpoints);
   }
-  if (url.protocol !== 'https:') throw new AppError('config_invalid', 'the broker has an https URL');
+  if (url.protocol !== 'https:') {
+    throw new AppError('config_invalid', 'the broker has an https URL', {
+      hint: 'oncall help files says where config.yaml is',
+    });
+  }
   const believed = readTrust(trust, env);
   const name = bareHost(url);
   const open = (to: URL, signal: AbortSignal) => openTls({ url: to, name, env, signal }, believed, now);
@@ -263,7 +267,11 @@ function exchange(
       response.on('data', (chunk: Buffer) => {
         size += chunk.length;
         if (size > MAX_REPLY_BYTES)
-          giveUp(new AppError('too_large', 'the answer of the broker is larger than 2 MiB'));
+          giveUp(
+            new AppError('too_large', 'the answer of the broker is larger than 2 MiB', {
+              hint: 'ask for less of it: oncall audit list -n 20',
+            }),
+          );
         else chunks.push(chunk);
       });
       response.on('error', (error) => finish(() => reject(error)));

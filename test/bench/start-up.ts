@@ -13,6 +13,11 @@ const NODE = 'node -e 0';
 const TARGETS = [
   { name: 'oncall --version', args: ['--version'], target: 1.6 },
   { name: 'oncall status', args: ['status'], target: 1.6 },
+  {
+    name: 'oncall status --check',
+    args: ['status', '--check', 'db-replica', '--expires-in', '10m'],
+    target: 1.3,
+  },
   { name: 'oncall --help', args: ['--help'], target: 2 },
 ];
 

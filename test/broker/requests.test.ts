@@ -220,6 +220,32 @@ describe('a request that people must answer', () => {
     expect(other.id).not.toBe(request.id);
   });
 
+  it('that got its yes when nobody was waiting any more is found by asking again, once', async () => {
+    await release(ana);
+    const body = { ...WRITE, incident: await incident(), reason: 'the index is gone' };
+    const { id, digest } = await ask(ana, body);
+    const granted = await carla.post<RequestView>(`/v1/requests/${id}/approve`, { digest });
+    expect(await ask(ana, body)).toMatchObject({ id, state: 'granted', grants: granted.result.grants });
+    // Other words are another request, and so are the same ones when what they opened has ended.
+    expect(await ask(ana, { ...body, reason: 'another' })).toMatchObject({ state: 'pending' });
+    await release(ana);
+    expect(await ask(ana, body)).toMatchObject({ state: 'pending' });
+  });
+
+  it('is the same one under the same key, a no as well; other words under it are refused', async () => {
+    const [one, other] = [await incident(), await incident()];
+    const under = (incidentId: string) =>
+      ana.post<RequestView>(
+        '/v1/requests',
+        { ...WRITE, incident: incidentId },
+        { idempotencyKey: 'pipeline-4711' },
+      );
+    const { id, digest } = (await under(one)).result;
+    await carla.post(`/v1/requests/${id}/deny`, { digest, reason: 'not now' });
+    expect((await under(one)).result).toMatchObject({ id, state: 'denied' });
+    expect((await under(other)).error).toMatchObject({ code: 'conflict' });
+  });
+
   it('can be cancelled by its requester', async () => {
     const request = await pending();
     expect((await carla.post(`/v1/requests/${request.id}/cancel`)).error?.code).toBe('not_found');

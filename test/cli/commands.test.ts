@@ -252,6 +252,8 @@ describe.each(CASES)('oncall %s', (args, answers, shown) => {
     expect({ code, stderr: stderr.includes('error') }).toEqual({ code: 0, stderr: false });
     for (const text of shown) expect(stdout).toContain(text);
     expect(stdout).not.toContain('\u001b');
+    // Times are local for people.
+    expect(stdout).not.toMatch(/\d{4}-\d\d-\d\dT\d\d/);
   });
 
   it('says the same in colour on a terminal', async () => {
@@ -391,9 +393,14 @@ describe('ids', () => {
   });
 });
 
+// A broker that cannot say why is no reason for another error.
+const unwilling = new AppError('rate_limited', 'not now');
+
 describe('a request that is not granted', () => {
   const ask = (answer: object, ...more: string[]) =>
-    play(['request', 'db-replica', ...more], { answers: { 'POST /v1/requests': answer } });
+    play(['request', 'db-replica', ...more], {
+      answers: { 'POST /v1/requests': answer, 'POST /v1/explain': unwilling },
+    });
 
   it('is exit 3 with the words of the rules and what to do next', async () => {
     const { code, stdout, stderr } = await ask(denied);
@@ -401,6 +408,38 @@ describe('a request that is not granted', () => {
     expect(stdout).toContain('you declared this incident yourself');
     expect(stderr).toContain('error: db-replica:read: you declared this incident yourself');
     expect(stderr).toContain(`hint: oncall explain ${REQUEST_ID}`);
+  });
+
+  it('is said with what would change it, and leads to the next thing to type', async () => {
+    const changes = [
+      { change: 'shift.onCall', words: 'if you were on call for orders', effect: 'grant' },
+      { change: 'role', words: 'if you asked for db-replica:read', effect: 'ask' },
+    ] as const;
+    const asked = { ...denied.targets[0]!, target: { resource: 'db-replica', role: 'write' } };
+    const answers = {
+      'POST /v1/requests': { ...denied, targets: [asked] },
+      'POST /v1/explain': { ...explanation, decision: asked, changes },
+    };
+    const { code, stderr } = await play(['request', 'db-replica:write', '-i', 'P1-123'], { answers });
+    expect(code).toBe(3);
+    expect(stderr).toContain('oncall: if you were on call for orders: granted\n');
+    expect(stderr).toContain(
+      "hint: oncall request db-replica:read -i P1-123; where it cannot wait: oncall break-glass db-replica:write -i P1-123 --reason '…'\n",
+    );
+    const json = await play(['request', 'db-replica:write', '-i', 'P1-123', '--json'], { answers });
+    expect(JSON.parse(json.stderr)).toMatchObject({
+      code: 'denied',
+      details: { requestId: REQUEST_ID, changes },
+    });
+  });
+
+  it('by a person says whom to ask, and looks at no rule', async () => {
+    const answer = { approver: 'bob', verdict: 'deny', reason: 'no', at: '2026-01-05T02:14:00.000Z' };
+    const { stderr, calls } = await ask({ ...pending, state: 'denied', answers: [answer] });
+    expect(stderr).toContain(
+      'hint: ask bob; where it cannot wait: oncall break-glass db-replica:read -i P1-123',
+    );
+    expect(calls.map(({ call }) => call)).toEqual(['POST /v1/requests']);
   });
 
   it('is exit 8 with --no-wait, naming who can answer', async () => {
@@ -426,7 +465,11 @@ describe('a request that is not granted', () => {
 
   it('streams the waiting as ndjson: pending first, the answer last', async () => {
     const played = await play(['request', 'db-replica', '-o', 'ndjson'], {
-      answers: { 'POST /v1/requests': pending, [`GET /v1/requests/${REQUEST_ID}?waitSeconds=25`]: denied },
+      answers: {
+        'POST /v1/requests': pending,
+        [`GET /v1/requests/${REQUEST_ID}?waitSeconds=25`]: denied,
+        'POST /v1/explain': unwilling,
+      },
     });
     const states = played.stdout
       .trimEnd()
@@ -468,6 +511,7 @@ describe('waiting', () => {
           looked[looks]?.resolve();
           return views[looks++];
         },
+        'POST /v1/explain': unwilling,
       },
       stream: async function* (signal) {
         yield event(1, 'hello');

@@ -129,7 +129,11 @@ describe('what the scripts are made of', () => {
     aliases: ['o'],
     load: async () => defineCommand(command),
   });
-  const base = { read: () => ({}), run: async () => {} };
+  const examples = [
+    ['oncall open a', 'one'],
+    ['oncall o b', 'another'],
+  ] as const;
+  const base = { json: [], examples, read: () => ({}), run: async () => {} };
 
   it('takes a new command from the tree, with what it declares', async () => {
     const tree = await readTree([

@@ -1,15 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { reportFailure, StatusError } from '../../src/cli/failure.ts';
+import { HINTS } from '../../src/cli/hints.ts';
 import type { Io } from '../../src/cli/io.ts';
 import { withHint } from '../../src/cli/signals.ts';
 import { AppError, ERROR_CODES, type ErrorCode } from '../../src/protocol/errors.ts';
-import { memoryScreen } from './stage.ts';
+import { memoryScreen, NOW } from './stage.ts';
 
 async function report(error: unknown, format: 'table' | 'json' = 'table', env: Record<string, string> = {}) {
   const err = memoryScreen(false);
   const out = memoryScreen(false);
   const io: Io = { stdout: out.screen, stderr: err.screen, stdin: { isTerminal: false, stream: undefined } };
-  const code = await reportFailure(error, { io, format, env });
+  const code = await reportFailure(error, { io, format, env, now: NOW });
   expect(out.text()).toBe('');
   return { code, stderr: err.text() };
 }
@@ -33,10 +34,23 @@ describe('a failure', () => {
       schema: 'oncall.error/v1',
       code: 'denied',
       message: 'not now',
+      hint: HINTS.denied,
       exitCode: 3,
       correlationId: 'cor_1',
       details: { requestId: 'req_1' },
     });
+  });
+
+  it('always says what to do next, and that no broker was asked', async () => {
+    const { stderr } = await report(new AppError('busy', 'not now'), 'json');
+    expect(JSON.parse(stderr)).toMatchObject({ hint: HINTS.busy, correlationId: null });
+    expect((await report(new AppError('busy', 'not now'))).stderr).toContain(`oncall: hint: ${HINTS.busy}`);
+  });
+
+  it('says times as people read them, and as they are to programs', async () => {
+    const error = new AppError('denied', 'not before 2026-01-05T02:44:00.000Z');
+    expect((await report(error)).stderr).toMatch(/not before \S+ \(in 30m\)/);
+    expect(JSON.parse((await report(error, 'json')).stderr).message).toContain('2026-01-05T02:44:00.000Z');
   });
 
   it('shows nothing of an error that is not ours, unless debugging', async () => {

@@ -1,7 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { colorLevel, writeJson, writeLines } from '../../src/cli/io.ts';
+import {
+  colorLevel,
+  type Io,
+  ioFor,
+  note,
+  warn,
+  writeHint,
+  writeJson,
+  writeLines,
+} from '../../src/cli/io.ts';
 import { tableLines } from '../../src/cli/table.ts';
 import { bothTimes, relativeTime } from '../../src/cli/times.ts';
+import { checkOutputs } from '../support/outputs.ts';
 import { memoryScreen } from './stage.ts';
 
 const HOSTILE = '\u001b]0;owned\u0007\u009b2J\u202egnp.exe\nnext';
@@ -26,6 +36,26 @@ describe('the screen', () => {
     const { screen, text } = memoryScreen(false);
     writeJson(screen, 'ndjson', { a: [1, { b: 'x\ny' }] });
     expect(text()).toBe('{"a":[1,{"b":"x\\ny"}]}\n');
+  });
+
+  it('tells a program in objects what goes on, and leaves out what is for people alone', async () => {
+    const [out, err] = [memoryScreen(false), memoryScreen(false)];
+    const io: Io = {
+      stdout: out.screen,
+      stderr: err.screen,
+      stdin: { isTerminal: false, stream: undefined },
+    };
+    const forPrograms = ioFor(io, 'json');
+    await writeHint(forPrograms, 'type this');
+    await note(forPrograms, ['on ', { text: 'the way', style: 'bold' }]);
+    await warn(forPrograms, 'the clock is slow');
+    checkOutputs(err.text());
+    expect(err.text()).toBe(
+      '{"schema":"oncall.note/v1","message":"on the way"}\n{"schema":"oncall.warning/v1","message":"the clock is slow"}\n',
+    );
+    await warn(ioFor(io, 'table'), 'the clock is slow');
+    expect(err.text()).toContain('oncall: warning: the clock is slow\n');
+    expect(out.text()).toBe('');
   });
 
   it.each([

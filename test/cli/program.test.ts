@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { readAgentArguments } from '../../src/agent/arguments.ts';
 import { sections } from '../../src/cli/command-table.ts';
 import { formatOf, readPlainStatus } from '../../src/cli/common-options.ts';
-import { rootHelp } from '../../src/cli/help.ts';
+import { allHelp } from '../../src/cli/help-pages.ts';
 import { parseCommandLine } from '../../src/cli/program.ts';
 import { isAppError } from '../../src/protocol/errors.ts';
 
@@ -44,6 +44,7 @@ describe('parsing', () => {
       wait: true,
       timeoutSeconds: undefined,
       dryRun: false,
+      key: undefined,
     });
   });
 
@@ -114,7 +115,7 @@ describe('parsing', () => {
   });
 
   it.each([
-    [['request', 'a', '--json', '-o', 'ndjson'], 'usage: oncall request --help'],
+    [['request', 'a', '--json', '-o', 'ndjson'], 'usage: use one of them'],
     [['request', 'a:b:c'], 'usage: a target is'],
     [['request', 'a', '--for', '1.5h'], 'usage: write it like'],
     [['request', 'a', '--reason', ''], 'usage: oncall request --help'],
@@ -162,19 +163,28 @@ describe('every command', () => {
     },
   );
 
-  it('stands in the help page', () => {
+  it('stands in the page of all', () => {
     for (const { name } of sections.flatMap(({ commands }) => commands))
-      expect(rootHelp()).toContain(`  ${name} `);
+      expect(allHelp()).toContain(`  ${name} `);
   });
 });
 
 describe('before parsing', () => {
   it('answers plain status without the parser, and nothing else', () => {
-    expect(readPlainStatus(['status'])).toEqual({ format: 'table', profile: undefined, agent: true });
+    expect(readPlainStatus(['status'])).toEqual({
+      format: 'table',
+      profile: undefined,
+      agent: true,
+      check: undefined,
+    });
     expect(readPlainStatus(['-o', 'ndjson', 'ls', '--profile=staging'])).toEqual({
       format: 'ndjson',
       profile: 'staging',
       agent: true,
+      check: undefined,
+    });
+    expect(readPlainStatus(['status', '--check', 'db:read', '--expires-in=1h30m'])).toMatchObject({
+      check: { target: { resource: 'db', role: 'read' }, neededSeconds: 5400 },
     });
     expect(readPlainStatus(['status', '--no-agent'])).toMatchObject({ agent: false });
     for (const argv of [
@@ -183,6 +193,11 @@ describe('before parsing', () => {
       ['status', '--watch'],
       ['status', 'x'],
       ['status', '-o'],
+      ['status', '--check'],
+      ['status', '--check', 'a:b:c'],
+      ['status', '--check', 'db', '--expires-in', 'soon'],
+      ['status', '--expires-in', '10m'],
+      ['status', '--check', 'db', '--refresh'],
       ['whoami'],
     ]) {
       expect(readPlainStatus(argv)).toBeUndefined();

@@ -5,7 +5,7 @@ import { resolve } from 'node:path';
 import { formatOf } from '../../src/cli/common-options.ts';
 import type { Context } from '../../src/cli/context.ts';
 import { reportFailure } from '../../src/cli/failure.ts';
-import type { Io, Screen } from '../../src/cli/io.ts';
+import { type Io, ioFor, type Screen } from '../../src/cli/io.ts';
 import { parseCommandLine } from '../../src/cli/program.ts';
 import { type EndSignal, Signals } from '../../src/cli/signals.ts';
 import type { BrokerClient } from '../../src/client/broker.ts';
@@ -13,6 +13,7 @@ import type { Client } from '../../src/client/client.ts';
 import type { ClientConfig } from '../../src/client/config.ts';
 import { createClientContext } from '../../src/client/context.ts';
 import { AppError } from '../../src/protocol/errors.ts';
+import { checkOutputs } from '../support/outputs.ts';
 import { tempDir } from '../support/temp.ts';
 
 export const NOW = Date.parse('2026-01-05T02:14:00.000Z');
@@ -54,8 +55,10 @@ export async function play(args: readonly string[], stage: Stage = {}): Promise<
       },
     });
   } catch (error) {
-    code = await reportFailure(error, { io, format: formatOf(args), env });
+    code = await reportFailure(error, { io, format: formatOf(args), env, now: NOW });
   }
+  checkOutputs(out.text());
+  checkOutputs(err.text());
   return { code, stdout: out.text(), stderr: err.text(), calls };
 }
 
@@ -97,7 +100,7 @@ export function stageContext(
     record: null,
   });
   return {
-    io,
+    io: ioFor(io, format),
     format,
     env,
     now: () => NOW,

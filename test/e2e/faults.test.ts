@@ -60,7 +60,8 @@ describe.skipIf(!part('postgres') || !part('psql'))('exit codes', () => {
       expect({ user, args, ...(await failure(args, user)) }).toMatchObject({ user, args, code: 3 });
     const shown = await ana('request db-replica');
     expect(shown.code).toBe(3);
-    expect(shown.stderr).toMatch(/oncall: hint: oncall explain req_\w+/);
+    expect(shown.stderr).toContain('declared by somebody else, were open: granted');
+    expect(shown.stderr).toMatch(/oncall: hint: oncall request db-replica:read -i INCIDENT/);
     const denied = await world.as('ben', 'request db-replica --json');
     expect(denied.json()).toMatchObject({ request: { state: 'denied' }, credentials: [] });
     expect(errorOf(denied)).toBe('denied');

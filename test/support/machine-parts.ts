@@ -26,6 +26,7 @@ const COMMANDS = {
   faketime: { faketime: 'faketime' },
   // Of bash-completion, the one thing with a name to look for.
   shells: { bash: 'bash', zsh: 'zsh', fish: 'fish', 'dh_bash-completion': 'bash-completion' },
+  manpages: { mandoc: 'mandoc', man: 'man-db' },
   kubectl: { kubectl: 'kubernetes-client' },
   // Debian's own: what somebody has from pip is not on the PATH of a test.
   aws: { '/usr/bin/aws': 'awscli' },
@@ -43,6 +44,7 @@ export const PART_NAMES: readonly PartName[] = [
   'pty',
   'faketime',
   'shells',
+  'manpages',
   'kubectl',
   'aws',
 ];

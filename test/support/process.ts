@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { inject } from 'vitest';
 import { atEnd } from './at-end.ts';
+import { checkOutputs } from './outputs.ts';
 import { signalTree } from './process-tree.ts';
 import { forgetProcess, noteProcess } from './run-folder.ts';
 import { tempDir, waitFor } from './temp.ts';
@@ -183,6 +184,9 @@ export async function runCli(args: readonly string[], options: CliOptions = {}):
   const timer = setTimeout(() => void child.stop(), options.timeoutMs ?? 60_000);
   const ended = await child.ended.finally(() => clearTimeout(timer));
   const streams = { stdout: child.stdout(), stderr: child.stderr() };
+  // Whoever asks for JSON gets what is published.
+  checkOutputs(streams.stdout);
+  checkOutputs(streams.stderr);
   return {
     ...ended,
     ...streams,

@@ -269,7 +269,9 @@ export function createEndpoints(deps: EndpointDeps, journals: Pick<Journals, 'me
           await tx.lockTarget(caller.device.id, 'idempotency', key);
           const prior = await tx.idempotency(caller.device.id, key);
           if (prior && prior.fingerprint !== fingerprint) {
-            throw new AppError('conflict', 'the idempotency key was used for another request');
+            throw new AppError('conflict', 'the idempotency key was used for another request', {
+              hint: 'the same words as then, or another --key',
+            });
           }
           if (prior) return { caller, prior: JSON.parse(prior.reply) as { ref: string; audit: Provable } };
           if (!schema.takesAway) deps.reach.demand(await tx.auditSize(), seenSize);

@@ -24,7 +24,10 @@ export function registerGrantRoutes(context: RouteContext): void {
 
   async function showGrant(tx: ReadTx, id: string): Promise<m.GrantView> {
     const [grant] = await showGrants(tx, [id]);
-    if (!grant) throw new AppError('not_found', `there is no grant '${id}'`);
+    if (!grant)
+      throw new AppError('not_found', `there is no grant '${id}'`, {
+        hint: 'oncall grants shows those you have',
+      });
     return grant;
   }
 

@@ -110,7 +110,10 @@ export function registerPeopleRoutes(context: RouteContext): void {
     {
       async result(tx, ref, caller) {
         const device = await tx.device(ref);
-        if (!device) throw new AppError('not_found', `there is no device '${ref}'`);
+        if (!device)
+          throw new AppError('not_found', `there is no device '${ref}'`, {
+            hint: 'oncall devices list shows those you have',
+          });
         return viewDevice(device, caller.device.id);
       },
     },

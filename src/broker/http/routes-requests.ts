@@ -17,7 +17,10 @@ export function registerRequestRoutes(context: RouteContext): void {
 
   async function showRequest(tx: ReadTx, id: string): Promise<m.RequestView> {
     const request = await tx.request(id);
-    if (!request) throw new AppError('not_found', `there is no request '${id}'`);
+    if (!request)
+      throw new AppError('not_found', `there is no request '${id}'`, {
+        hint: 'oncall status --refresh shows what waits',
+      });
     return viewRequest(tx, rules(), request);
   }
 

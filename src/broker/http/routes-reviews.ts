@@ -39,7 +39,8 @@ export function registerReviewRoutes({ read, change, store, rules, reviews }: Ro
     {
       async result(tx: ReadTx, id: string) {
         const review = await tx.review(id);
-        if (!review) throw new AppError('not_found', `there is no review '${id}'`);
+        if (!review)
+          throw new AppError('not_found', `there is no review '${id}'`, { hint: 'oncall reviews list' });
         return viewReview(tx, review);
       },
     },

@@ -84,7 +84,9 @@ export function createIncidents(
     async resolve(tx, caller, typed) {
       const incident = await held(tx, typed);
       if (incident.state === 'resolved')
-        throw new AppError('conflict', `incident ${incident.id} is resolved already`);
+        throw new AppError('conflict', `incident ${incident.id} is resolved already`, {
+          hint: `oncall incident reopen ${incident.id}`,
+        });
       const nowMs = await tx.now();
       const change = {
         state: 'resolved' as const,
@@ -101,7 +103,9 @@ export function createIncidents(
     async reopen(tx, caller, typed) {
       const incident = await held(tx, typed);
       if (incident.state === 'open')
-        throw new AppError('conflict', `incident ${incident.id} is open already`);
+        throw new AppError('conflict', `incident ${incident.id} is open already`, {
+          hint: `oncall incident show ${incident.id}`,
+        });
       const nowMs = await tx.now();
       const change = {
         state: 'open' as const,

@@ -13,6 +13,11 @@ export interface AgentInstallOptions {
 }
 
 export const agentInstallCommand = defineCommand<AgentInstallOptions>({
+  json: ['agent.install'],
+  examples: [
+    ['oncall agent install', 'start the agent at every login'],
+    ['oncall agent install --remove', 'take that away again'],
+  ],
   declare: (command) => void command.option('--remove', 'take it away again'),
   read: (typed) => ({ remove: flagOption(typed, 'remove') }),
   run: runAgentInstall,

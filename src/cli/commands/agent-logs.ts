@@ -2,9 +2,14 @@ import { readSafeFile } from '../../client/files.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
 import { type Line, writeResult } from '../io.ts';
-import { localTime } from '../times.ts';
+import { localTime, localWords } from '../times.ts';
 
 export const agentLogsCommand = defineCommand<null>({
+  json: ['agent.logs'],
+  examples: [
+    ['oncall agent logs', 'what the agent has done, oldest first'],
+    ['oncall agent logs -o ndjson', 'the same for a log collector'],
+  ],
   declare: () => {},
   read: () => null,
   run: runAgentLogs,
@@ -39,5 +44,5 @@ function readEntries(path: string): Entry[] {
 function entryLine({ at, event, ...more }: Entry, now: number): Line {
   const words = Object.entries(more).flatMap(([name, value]) => (value === null ? [] : [`${name}=${value}`]));
   const when = typeof at === 'string' ? localTime(Date.parse(at), now) : '';
-  return [{ text: when, style: 'dim' }, ` ${event} `, words.join(' ')];
+  return [{ text: when, style: 'dim' }, ` ${event} `, localWords(words.join(' '), now)];
 }

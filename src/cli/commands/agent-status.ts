@@ -7,6 +7,11 @@ import { tableLines } from '../table.ts';
 import { bothTimes, relativeTime } from '../times.ts';
 
 export const agentStatusCommand = defineCommand<null>({
+  json: ['agent.status'],
+  examples: [
+    ['oncall agent status', 'whether one runs, and what it renews when'],
+    ['oncall agent status --json', 'the same for a script'],
+  ],
   declare: () => {},
   read: () => null,
   run: runAgentStatus,

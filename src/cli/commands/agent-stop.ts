@@ -8,6 +8,11 @@ import { writeResult } from '../io.ts';
 const END_MS = 10_000;
 
 export const agentStopCommand = defineCommand<null>({
+  json: ['agent.stop'],
+  examples: [
+    ['oncall agent stop', 'end it; what you hold stays until it runs out'],
+    ['oncall agent stop --profile staging', 'the agent of another installation'],
+  ],
   declare: () => {},
   read: () => null,
   run: runAgentStop,

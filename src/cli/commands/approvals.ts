@@ -7,6 +7,11 @@ import { writeHint, writeResult } from '../io.ts';
 import { requestTable } from '../views/requests.ts';
 
 export const approvalsCommand = defineCommand<object>({
+  json: ['approvals'],
+  examples: [
+    ['oncall approvals', 'what waits for your yes or no'],
+    ['oncall approvals --json', 'the same for a script'],
+  ],
   declare: () => {},
   read: () => ({}),
   run: runApprovals,

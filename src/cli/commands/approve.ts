@@ -11,6 +11,11 @@ export interface ApproveOptions {
 }
 
 export const approveCommand = defineCommand<ApproveOptions>({
+  json: ['approve'],
+  examples: [
+    ['oncall approve req_01kdz', 'say yes; the beginning of an id is enough'],
+    ['oncall approve req_01kdz --for 30m', 'say yes to half an hour of it'],
+  ],
   declare: (command) =>
     void command
       .argument('<request>', 'its id, or the beginning of it')

@@ -13,6 +13,11 @@ export interface AuditExportOptions {
 }
 
 export const auditExportCommand = defineCommand<AuditExportOptions>({
+  json: ['audit.export'],
+  examples: [
+    ['oncall audit export -f audit.ndjson', 'the whole log, to be verified offline'],
+    ['oncall audit export', 'the same to stdout'],
+  ],
   declare: (command) => void command.option('-f, --file <file>', 'where to write it (stdout)'),
   completes: { '--file': FILES },
   read: (typed) => ({ file: textOption(typed, 'file') }),
@@ -50,7 +55,10 @@ export async function runAuditExport(context: Context, { file }: AuditExportOpti
 async function* rowsUpTo(broker: BrokerClient, size: number): AsyncGenerator<ExportRow> {
   for (let from = 0; from < size; ) {
     const { entries } = await listAuditEntries(broker, from);
-    if (entries.length === 0) throw new AppError('audit_invalid', `the broker's log ends at entry ${from}`);
+    if (entries.length === 0)
+      throw new AppError('audit_invalid', `the broker's log ends at entry ${from}`, {
+        hint: 'oncall audit list shows what the broker says it has; tell whoever runs it',
+      });
     for (const entry of entries.slice(0, size - from)) yield entry;
     from += entries.length;
   }
@@ -63,7 +71,10 @@ async function writeLinesTo(file: string, lines: AsyncIterable<string>): Promise
     if (cause.code === 'EEXIST') {
       throw new AppError('conflict', `${file} is there already`, { hint: 'name another file', cause });
     }
-    throw new AppError('unsafe_file', `${file} cannot be written`, { cause });
+    throw new AppError('unsafe_file', `${file} cannot be written`, {
+      hint: 'name a file in a folder of yours: oncall audit export -f ./audit.ndjson',
+      cause,
+    });
   });
   try {
     for await (const line of lines) await handle.write(line);
@@ -72,7 +83,12 @@ async function writeLinesTo(file: string, lines: AsyncIterable<string>): Promise
     // Half an export would be taken for a whole one that was tampered with.
     await rm(file, { force: true });
     const full = error instanceof Error && 'code' in error && error.code === 'ENOSPC';
-    throw full ? new AppError('disk_full', `no space left to write ${file}`, { cause: error }) : error;
+    throw full
+      ? new AppError('disk_full', `no space left to write ${file}`, {
+          hint: 'df -h shows which disk is full',
+          cause: error,
+        })
+      : error;
   } finally {
     await handle.close();
   }

@@ -14,6 +14,11 @@ const LIMIT = 20;
 const MAX_LIMIT = 200;
 
 export const auditListCommand = defineCommand<AuditListOptions>({
+  json: ['audit.list'],
+  examples: [
+    ['oncall audit list', 'the newest twenty entries'],
+    ['oncall audit list -n 200 --json', 'the newest two hundred, for a script'],
+  ],
   declare: (command) => void command.option('-n, --limit <count>', `how many entries (${LIMIT})`),
   read: (typed) => ({ limit: readLimit(textOption(typed, 'limit')) }),
   run: runAuditList,

@@ -17,6 +17,14 @@ export interface AuditVerifyOptions {
 }
 
 export const auditVerifyCommand = defineCommand<AuditVerifyOptions>({
+  json: ['audit.verify'],
+  examples: [
+    ['oncall audit verify audit.ndjson', 'whether anything was edited, dropped or reordered'],
+    [
+      'oncall audit verify audit.ndjson --checkpoint kept.txt',
+      'and whether its end was cut off or all of it rewritten',
+    ],
+  ],
   declare: (command) =>
     void command
       .argument('<file>', 'what oncall audit export wrote')
@@ -87,7 +95,10 @@ function readReceipt(line: string, name: string): Receipt {
   try {
     return parseReceipt(JSON.parse(line));
   } catch (cause) {
-    throw new AppError('audit_invalid', `${name} is not a receipt`, { cause });
+    throw new AppError('audit_invalid', `${name} is not a receipt`, {
+      hint: 'keep receipts alone in that folder; oncall help files says where they lie',
+      cause,
+    });
   }
 }
 

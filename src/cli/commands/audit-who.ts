@@ -27,6 +27,14 @@ const HANDLE = /"handle":"([^"\\]{1,128})"/;
 const MOST_NEAR = 5000;
 
 export const auditWhoCommand = defineCommand<AuditWhoOptions>({
+  json: ['audit.who'],
+  examples: [
+    [
+      'oncall audit who oncall_ana_7f3k --at 2026-01-05T02:14:00Z',
+      'who acted under a database role at that time',
+    ],
+    ['oncall audit who 4711 --file audit.ndjson', 'the same from an export, offline'],
+  ],
   declare: (command) =>
     void command
       .argument('<name>', 'a role, a key id, a serial, an account: as the target wrote it')

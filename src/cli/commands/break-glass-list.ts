@@ -5,6 +5,11 @@ import { writeResult } from '../io.ts';
 import { breakGlassTable } from '../views/break-glass.ts';
 
 export const breakGlassListCommand = defineCommand<object>({
+  json: ['break-glass.list'],
+  examples: [
+    ['oncall break-glass list', 'what was opened past the usual way, and what has to be cleaned up'],
+    ['oncall break-glass list --json', 'the same for a script'],
+  ],
   declare: () => {},
   read: () => ({}),
   run: runBreakGlassList,

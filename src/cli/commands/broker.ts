@@ -6,6 +6,7 @@ import { isPartName } from '../../protocol/names.ts';
 import type { BrokerCommands, BrokerHost, BrokerResult } from '../broker-commands.ts';
 import {
   type AnyCommand,
+  type CommandPage,
   type Completes,
   defineCommand,
   durationOption,
@@ -17,11 +18,20 @@ import {
   textOption,
 } from '../command.ts';
 import type { Context } from '../context.ts';
-import { writeResult } from '../io.ts';
+import { type Line, piecesOf, writeResult } from '../io.ts';
+import type { Output, OutputName } from '../outputs.ts';
+import { localWords } from '../times.ts';
+
+type BrokerOutput = OutputName extends infer Name
+  ? Name extends `broker.${infer Rest}`
+    ? Rest
+    : never
+  : never;
 
 interface Parts<Options> {
   /** In JSON: `oncall.broker.<name>/v1`. */
-  name: string;
+  name: BrokerOutput | 'serve';
+  examples: CommandPage['examples'];
   declare?: (command: Command) => Command;
   completes?: Completes;
   read(typed: Typed): Options;
@@ -42,6 +52,13 @@ interface InDirectory {
 export const brokerCommands = {
   init: brokerCommand({
     name: 'init',
+    examples: [
+      ['oncall broker init ./broker --admin dora', 'a new broker, and the first invitation'],
+      [
+        'oncall broker init /etc/oncall --public-url https://oncall.example.com:7443 --listen 0.0.0.0:7443',
+        'one that others reach',
+      ],
+    ],
     declare: (command) =>
       command
         .argument('[dir]', 'the directory to write (or --dir)')
@@ -58,6 +75,10 @@ export const brokerCommands = {
   }),
   check: brokerCommand({
     name: 'check',
+    examples: [
+      ['oncall broker check ./broker', 'every finding with file, line and what to do'],
+      ['oncall broker check ./broker --json', 'the same for a pipeline'],
+    ],
     declare: (command) => command.argument('[dir]', 'the broker directory (or --dir)'),
     completes: { dir: FOLDERS },
     read: () => ({}),
@@ -65,6 +86,10 @@ export const brokerCommands = {
   }),
   serve: brokerCommand({
     name: 'serve',
+    examples: [
+      ['oncall broker serve ./broker', 'until SIGTERM; SIGHUP reads the files again'],
+      ['oncall broker serve --dir /etc/oncall', 'the same, as a service unit would say it'],
+    ],
     declare: (command) => command.argument('[dir]', 'the broker directory (or --dir)'),
     completes: { dir: FOLDERS },
     read: () => ({}),
@@ -73,6 +98,10 @@ export const brokerCommands = {
   }),
   invite: brokerCommand({
     name: 'invite',
+    examples: [
+      ['oncall broker invite ana --dir ./broker', 'single-use, good for a day'],
+      ['oncall broker invite ana --for 1h --json --dir ./broker', 'good for an hour, for a script'],
+    ],
     declare: (command) =>
       command
         .argument('<user>', 'a person of the catalogue')
@@ -82,6 +111,10 @@ export const brokerCommands = {
   }),
   target: brokerCommand({
     name: 'target',
+    examples: [
+      ['oncall broker target db-replica --dir ./broker', "exactly what the database's admin does"],
+      ['oncall broker target db-replica --check --dir ./broker', 'try each of it at the database'],
+    ],
     declare: (command) =>
       command
         .argument('<resource>', 'a resource of the catalogue')
@@ -92,11 +125,19 @@ export const brokerCommands = {
   }),
   migrate: brokerCommand({
     name: 'migrate',
+    examples: [
+      ['oncall broker migrate --dir ./broker', 'after an upgrade, and after a backup'],
+      ['oncall broker migrate --dir ./broker --json', 'the same for a pipeline'],
+    ],
     read: () => ({}),
     run: (broker, options, host) => broker.brokerMigrate(options, host),
   }),
   backup: brokerCommand({
     name: 'backup',
+    examples: [
+      ['oncall broker backup ./oncall-backup.db --dir ./broker', 'while the broker serves'],
+      ['oncall broker backup /var/backups/oncall.db --json --dir /etc/oncall', 'from a timer'],
+    ],
     declare: (command) => command.argument('<file>', 'the file to write'),
     completes: { file: FILES },
     read: (typed) => ({ file: firstArgument(typed, 'file') }),
@@ -104,6 +145,10 @@ export const brokerCommands = {
   }),
   restore: brokerCommand({
     name: 'restore',
+    examples: [
+      ['oncall broker restore ./oncall-backup.db --dir ./broker', 'while no broker serves'],
+      ['oncall broker restore /var/backups/oncall.db --dir /etc/oncall', 'the old store is kept beside it'],
+    ],
     declare: (command) => command.argument('<file>', 'a file that backup wrote'),
     completes: { file: FILES },
     read: (typed) => ({ file: firstArgument(typed, 'file') }),
@@ -111,6 +156,10 @@ export const brokerCommands = {
   }),
   unit: brokerCommand({
     name: 'unit',
+    examples: [
+      ['oncall broker unit /etc/oncall --user oncall', 'for /etc/systemd/system/oncall-broker.service'],
+      ['oncall broker unit --dir ./broker --json', 'the same for a script'],
+    ],
     declare: (command) =>
       command
         .argument('[dir]', 'the broker directory (or --dir)')
@@ -120,11 +169,19 @@ export const brokerCommands = {
   }),
   rotateTls: brokerCommand({
     name: 'rotate.tls',
+    examples: [
+      ['oncall broker rotate tls --dir ./broker', 'devices need nothing; then send SIGHUP'],
+      ['oncall broker rotate tls --dir /etc/oncall --json', 'from a timer'],
+    ],
     read: () => ({}),
     run: (broker, options, host) => broker.brokerRotateTls(options, host),
   }),
   rotateTokens: brokerCommand({
     name: 'rotate.tokens',
+    examples: [
+      ['oncall broker rotate tokens --dir ./broker', 'the next key for http targets'],
+      ['oncall broker rotate tokens --dir /etc/oncall --json', 'from a timer'],
+    ],
     read: () => ({}),
     run: (broker, options, host) => broker.brokerRotateTokens(options, host),
   }),
@@ -135,6 +192,7 @@ const DIRECTORY_ARGUMENT: readonly string[] = ['init', 'check', 'serve', 'unit']
 
 function brokerCommand<Options>({
   name,
+  examples,
   declare,
   completes,
   read,
@@ -142,6 +200,8 @@ function brokerCommand<Options>({
   serves = false,
 }: Parts<Options>): AnyCommand {
   return defineCommand({
+    json: name === 'serve' ? [] : [`broker.${name}`],
+    examples,
     declare: (command) => {
       const declared = declare === undefined ? command : declare(command);
       declared.option('--dir <dir>', 'the broker directory (ONCALL_BROKER_DIR, else .)');
@@ -165,9 +225,13 @@ function brokerCommand<Options>({
       const result = serves
         ? await serving(context, work)
         : await work(createHost(context, context.signals.aborted));
-      if (result === undefined) return;
-      const { data, lines, failure } = result;
-      await writeResult(context.io, context.format, { command: `broker.${name}`, data, lines: () => lines });
+      if (result === undefined || name === 'serve') return;
+      const { lines, failure } = result;
+      // What a target's admin gets is copied as it is.
+      const shown = name === 'target' ? lines : lines.map((line) => inLocalTime(line, context.now()));
+      // The broker does not know how its words are printed; the tests hold them to the schema.
+      const data = result.data as Output<`broker.${typeof name}`>;
+      await writeResult(context.io, context.format, { command: `broker.${name}`, data, lines: () => shown });
       if (failure !== undefined) throw failure;
     },
   });
@@ -202,6 +266,12 @@ function createHost({ io, env, now, agentProgram }: Context, signal: AbortSignal
     signal,
     onReload: () => {},
   };
+}
+
+function inLocalTime(line: Line, now: number): Line {
+  return piecesOf(line).map((piece) =>
+    typeof piece === 'string' ? localWords(piece, now) : { ...piece, text: localWords(piece.text, now) },
+  );
 }
 
 function readResource(typed: Typed): string {

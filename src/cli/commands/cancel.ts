@@ -10,6 +10,11 @@ export interface CancelOptions {
 }
 
 export const cancelCommand = defineCommand<CancelOptions>({
+  json: ['cancel'],
+  examples: [
+    ['oncall cancel req_01kdz', 'withdraw a request that still waits'],
+    ['oncall cancel req_01kdz --json', 'the same for a script'],
+  ],
   declare: (command) => void command.argument('<request>', 'its id, or the beginning of it'),
   completes: { request: { names: ['requests'] } },
   read: (typed) => ({ id: firstArgument(typed, 'request') }),

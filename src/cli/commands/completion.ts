@@ -16,6 +16,11 @@ export interface CompletionOptions {
 const NAMES = Object.keys(COMPLETION_SHELLS);
 
 export const completionCommand = defineCommand<CompletionOptions>({
+  json: ['completion'],
+  examples: [
+    ['oncall completion bash', 'what a start-up file of bash evaluates'],
+    ['oncall completion zsh --json', 'the same for a program'],
+  ],
   declare: (command) =>
     void command
       .argument('<shell>', NAMES.join(', '))

@@ -30,6 +30,15 @@ export interface ConnectOptions extends AskOptions {
 }
 
 export const connectCommand = defineCommand<ConnectOptions>({
+  json: [],
+  examples: [
+    [
+      'oncall connect db-replica -i P1-123',
+      'psql, ssh, mariadb, redis-cli, kubectl or aws: the client that fits',
+    ],
+    ["oncall connect db-replica -- -c 'select 1'", "the client's own arguments stand behind --"],
+    ['oncall connect db-host db-host-2', 'one of several hosts'],
+  ],
   declare: (command) =>
     void command
       .usage("<target> [host] [options] [-- <the client's own arguments...>]")

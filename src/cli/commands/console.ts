@@ -19,6 +19,11 @@ export interface ConsoleOptions {
 }
 
 export const consoleCommand = defineCommand<ConsoleOptions>({
+  json: ['console'],
+  examples: [
+    ['oncall console aws-prod', "the cloud's own console, in a browser"],
+    ['oncall console aws-prod --print', 'the link alone; whoever has it is you'],
+  ],
   declare: (command) =>
     void command
       .argument('<target>', 'a resource, or resource:role')

@@ -8,6 +8,7 @@ import { grantFolder } from '../../client/session-paths.ts';
 import { readStatusFile } from '../../client/status-file.ts';
 import { clientTarget, fromAllKinds } from '../../client/targets/kinds.ts';
 import { AppError, isAppError } from '../../protocol/errors.ts';
+import { choiceHint } from '../choice-hint.ts';
 import { defineCommand, firstArgument, readTarget, type TypedTarget, textOption } from '../command.ts';
 import type { Context } from '../context.ts';
 import { findGrant, formatTyped, notHeld, standingGrants } from '../held-grants.ts';
@@ -34,6 +35,11 @@ export interface CredentialOptions {
 }
 
 export const credentialCommand = defineCommand<CredentialOptions>({
+  json: ['credential'],
+  examples: [
+    ['oncall credential db-replica --format pgpass', 'a line for ~/.pgpass'],
+    ['oncall credential db-replica --json', 'all of it for another tool: this holds the secret'],
+  ],
   declare: (command) =>
     void command
       .argument('<target>', 'a resource, or resource:role')
@@ -126,7 +132,7 @@ function secretJson({ target, grantId, expiresAt, publicPart, secret }: HeldCred
 function readFormat(text: string | undefined): string | undefined {
   const format = FORMATS.find((name) => name === text);
   if (text !== undefined && format === undefined) {
-    throw new AppError('usage', `unknown credential format: ${text}`, { hint: `use ${FORMATS.join(', ')}` });
+    throw new AppError('usage', `unknown credential format: ${text}`, { hint: choiceHint(text, FORMATS) });
   }
   return format;
 }

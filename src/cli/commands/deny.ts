@@ -12,6 +12,11 @@ export interface DenyOptions {
 }
 
 export const denyCommand = defineCommand<DenyOptions>({
+  json: ['deny'],
+  examples: [
+    ["oncall deny req_01kdz --reason 'use the replica'", 'say no; the requester reads why'],
+    ["oncall deny req_01kdz -r 'wait for the deploy' --json", 'the same for a script'],
+  ],
   declare: (command) =>
     void command
       .argument('<request>', 'its id, or the beginning of it')

@@ -5,6 +5,11 @@ import { writeHint, writeResult } from '../io.ts';
 import { relativeTime } from '../times.ts';
 
 export const devicesAddCommand = defineCommand<object>({
+  json: ['devices.add'],
+  examples: [
+    ['oncall devices add', 'an invitation to paste on your next laptop'],
+    ['oncall devices add --json', 'the same for a script'],
+  ],
   declare: () => {},
   read: () => ({}),
   run: runDevicesAdd,

@@ -12,6 +12,11 @@ export interface DevicesListOptions {
 }
 
 export const devicesListCommand = defineCommand<DevicesListOptions>({
+  json: ['devices.list'],
+  examples: [
+    ['oncall devices list', 'your devices, and when each was seen'],
+    ['oncall devices list --user ben', "somebody else's, for those who may"],
+  ],
   declare: (command) => void command.option('--user <user>', "another person's devices, for those who may"),
   read: (typed) => {
     const user = textOption(typed, 'user');

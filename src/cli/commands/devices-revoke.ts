@@ -9,6 +9,11 @@ export interface DevicesRevokeOptions {
 }
 
 export const devicesRevokeCommand = defineCommand<DevicesRevokeOptions>({
+  json: ['devices.revoke'],
+  examples: [
+    ['oncall devices revoke dev_01kdz', 'a lost laptop: ends all that it holds'],
+    ['oncall devices revoke dev_01kdz --json', 'the same for a script'],
+  ],
   declare: (command) => void command.argument('<device>', 'its id, or the beginning of it'),
   read: (typed) => ({ id: firstArgument(typed, 'device') }),
   run: runDevicesRevoke,

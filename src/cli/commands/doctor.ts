@@ -12,6 +12,11 @@ export interface DoctorOptions {
 }
 
 export const doctorCommand = defineCommand<DoctorOptions>({
+  json: ['doctor'],
+  examples: [
+    ['oncall doctor', 'what is wrong on this machine, and what sets it right'],
+    ['oncall doctor --fix', 'and mend what is safe to mend'],
+  ],
   declare: (command) =>
     void command.option(
       '--fix',

@@ -4,6 +4,7 @@ import { parseInvitation } from '../../client/invitation.ts';
 import { readHostFacts, recommendKeystore } from '../../client/keystore.ts';
 import { AppError, isAppError } from '../../protocol/errors.ts';
 import type { KeystoreKind } from '../../protocol/messages.ts';
+import { choiceHint } from '../choice-hint.ts';
 import { defineCommand, flagOption, textOption } from '../command.ts';
 import type { Context } from '../context.ts';
 import { type Io, note, writeHint, writeResult } from '../io.ts';
@@ -41,6 +42,17 @@ export const ENROLL_DEFAULTS: Omit<EnrollOptions, 'invitation'> = {
 };
 
 export const enrollCommand = defineCommand<EnrollOptions>({
+  json: ['enroll'],
+  examples: [
+    [
+      "oncall enroll 'https://broker.example.com:7443/#CODE'",
+      'register this device; keys go into the keychain',
+    ],
+    [
+      "oncall enroll 'https://broker.example.com:7443/#CODE' --keystore file --name ci-1",
+      'a host without a keychain',
+    ],
+  ],
   declare: (command) =>
     void command
       .argument('[url]', 'your invitation: https://broker:7443/#CODE, in quotes')
@@ -209,7 +221,7 @@ function oneOf<const T extends string>(
 ): T | undefined {
   const found = allowed.find((value) => value === text);
   if (text !== undefined && found === undefined) {
-    throw new AppError('usage', `${flag} cannot be ${text}`, { hint: `use ${allowed.join(', ')}` });
+    throw new AppError('usage', `${flag} cannot be ${text}`, { hint: choiceHint(text, allowed) });
   }
   return found;
 }

@@ -15,6 +15,7 @@ import type { Context } from '../context.ts';
 import { type Line, writeResult } from '../io.ts';
 import { resolveId } from '../match-id.ts';
 import { propertyLines, tableLines } from '../table.ts';
+import { localWords } from '../times.ts';
 import { decisionLines } from '../views/requests.ts';
 
 export interface ExplainOptions {
@@ -26,6 +27,11 @@ export interface ExplainOptions {
 }
 
 export const explainCommand = defineCommand<ExplainOptions>({
+  json: ['explain'],
+  examples: [
+    ['oncall explain db-replica:write -i P1-123', 'which rules decide, and what would change it'],
+    ['oncall explain req_01kdz', 'the same for a request that was made'],
+  ],
   declare: (command) =>
     void command
       .argument('<about>', 'a resource, resource:role, or a request')
@@ -61,7 +67,7 @@ export async function runExplain(context: Context, options: ExplainOptions): Pro
   await writeResult(context.io, context.format, {
     command: 'explain',
     data: explanation,
-    lines: () => explanationLines(explanation),
+    lines: () => explanationLines(explanation, context.now()),
   });
 }
 
@@ -69,7 +75,8 @@ function isRequest(about: string): boolean {
   return about.startsWith('req_');
 }
 
-function explanationLines({ user, decision, durationSeconds, facts, changes, ...rest }: Explanation): Line[] {
+function explanationLines(explanation: Explanation, now: number): Line[] {
+  const { user, decision, durationSeconds, facts, changes, ...rest } = explanation;
   return [
     ...decisionLines(decision),
     '',
@@ -82,7 +89,10 @@ function explanationLines({ user, decision, durationSeconds, facts, changes, ...
     '',
     ...tableLines(facts, [
       { header: 'FACT', cell: ({ name }) => ({ text: name, style: 'bold' }) },
-      { header: 'VALUE', cell: (fact) => ({ text: valueText(fact), style: fact.known ? 'bold' : 'yellow' }) },
+      {
+        header: 'VALUE',
+        cell: (fact) => ({ text: localWords(valueText(fact), now), style: fact.known ? 'bold' : 'yellow' }),
+      },
       { header: 'SOURCE', cell: ({ source }) => source },
       { header: 'AGE', cell: ({ ageSeconds }) => formatDuration(ageSeconds) },
     ]),

@@ -9,6 +9,11 @@ export interface GrantsOptions {
 }
 
 export const grantsCommand = defineCommand<GrantsOptions>({
+  json: ['grants'],
+  examples: [
+    ['oncall grants', 'what you hold at the broker, and for how long'],
+    ['oncall grants --all --json', 'what everybody holds, for those who may'],
+  ],
   declare: (command) => void command.option('--all', "everybody's, for those who may"),
   read: (typed) => ({ all: flagOption(typed, 'all') }),
   run: runGrants,

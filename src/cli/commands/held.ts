@@ -12,6 +12,11 @@ export interface HeldOptions {
 }
 
 export const heldCommand = defineCommand<HeldOptions>({
+  json: [],
+  examples: [
+    ['oncall held db-replica', 'exit 0 where a credential is at hand here'],
+    ['oncall held db-replica db-host:operator', 'one of them is enough'],
+  ],
   declare: (command) => void command.argument('<targets...>', 'resources, or resource:role: one is enough'),
   completes: { targets: { names: ['held', 'resources', 'roles'] } },
   read: (typed) => ({ targets: typed.args.map(readTarget) }),

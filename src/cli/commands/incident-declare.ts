@@ -10,6 +10,14 @@ import { incidentLine } from '../views/incidents.ts';
 const PRIORITIES = ['P1', 'P2', 'P3', 'P4', 'P5'] as const;
 
 export const incidentDeclareCommand = defineCommand<DeclareIncident>({
+  json: ['incident.declare'],
+  examples: [
+    [
+      "oncall incident declare P1-123 --service orders --priority P1 --title 'checkout fails'",
+      'open an incident',
+    ],
+    ['oncall incident declare DRILL-7 --service orders --priority P4', 'one for practice'],
+  ],
   declare: (command) =>
     void command
       .argument('<id>', 'its name, such as P1-123')

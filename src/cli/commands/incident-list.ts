@@ -11,6 +11,11 @@ export interface IncidentListOptions {
 }
 
 export const incidentListCommand = defineCommand<IncidentListOptions>({
+  json: ['incident.list'],
+  examples: [
+    ['oncall incident list', 'what is burning'],
+    ['oncall incident list --all --json', 'resolved ones too, for a script'],
+  ],
   declare: (command) => void command.option('--all', 'resolved ones too'),
   read: (typed) => ({ all: flagOption(typed, 'all') }),
   run: runIncidentList,

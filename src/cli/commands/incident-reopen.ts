@@ -10,6 +10,11 @@ export interface IncidentReopenOptions {
 }
 
 export const incidentReopenCommand = defineCommand<IncidentReopenOptions>({
+  json: ['incident.reopen'],
+  examples: [
+    ['oncall incident reopen P1-123', 'it was closed too early'],
+    ["oncall incident reopen '#4711'", 'by the number that the pager shows'],
+  ],
   declare: (command) => void command.argument('<id>', 'the incident'),
   read: (typed) => ({ id: readIncidentRef(firstArgument(typed, 'id')) }),
   run: runIncidentReopen,

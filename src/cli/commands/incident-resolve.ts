@@ -10,6 +10,11 @@ export interface IncidentResolveOptions {
 }
 
 export const incidentResolveCommand = defineCommand<IncidentResolveOptions>({
+  json: ['incident.resolve'],
+  examples: [
+    ['oncall incident resolve P1-123', 'it is over: what was opened for it ends after the grace period'],
+    ["oncall incident resolve '#4711'", 'by the number that the pager shows'],
+  ],
   declare: (command) => void command.argument('<id>', 'the incident'),
   completes: { id: INCIDENTS },
   read: (typed) => ({ id: readIncidentRef(firstArgument(typed, 'id')) }),

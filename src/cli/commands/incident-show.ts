@@ -10,6 +10,11 @@ export interface IncidentShowOptions {
 }
 
 export const incidentShowCommand = defineCommand<IncidentShowOptions>({
+  json: ['incident.show'],
+  examples: [
+    ['oncall incident show P1-123', 'one incident'],
+    ['oncall incident show P1-123 --json', 'the same for a script'],
+  ],
   declare: (command) => void command.argument('<id>', 'the incident'),
   completes: { id: INCIDENTS },
   read: (typed) => ({ id: readIncidentRef(firstArgument(typed, 'id')) }),

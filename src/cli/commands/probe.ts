@@ -16,6 +16,11 @@ const TIMEOUT_SECONDS = 10;
 const STYLES = { ok: 'green', warn: 'yellow', fail: 'red' } as const satisfies Record<string, Style>;
 
 export const probeCommand = defineCommand<ProbeCommandOptions>({
+  json: ['probe'],
+  examples: [
+    ['oncall probe', 'whether the broker is of use to an engineer, as a monitor asks'],
+    ['oncall probe db-replica --timeout 5s --prometheus', 'for a textfile collector'],
+  ],
   declare: (command) =>
     void command
       .argument('[target]', 'what to ask a decision about, and record nothing')

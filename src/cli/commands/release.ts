@@ -17,6 +17,11 @@ export interface ReleaseOptions {
 }
 
 export const releaseCommand = defineCommand<ReleaseOptions>({
+  json: ['release'],
+  examples: [
+    ['oncall release db-replica', 'give it back: ended at the target, and proven'],
+    ['oncall release --all', 'give everything back'],
+  ],
   declare: (command) =>
     void command.argument('[grants...]', 'targets, or ids of grants').option('--all', 'everything you hold'),
   completes: { grants: { names: ['held', 'grants'] } },
@@ -56,7 +61,7 @@ export async function runRelease(context: Context, options: ReleaseOptions): Pro
     command: 'release',
     data: { grants: ended, wipedHere: chosen.map(({ id }) => id) },
     lines: () => [
-      ...ended.flatMap(endedLines),
+      ...ended.flatMap((grant) => endedLines(grant, context.now())),
       ...chosen
         .filter(({ id }) => !isAmong(ended, id))
         .map((grant) => wipedLine(grant, gone.has(grant.id) ? 'had ended already' : 'wiped here only')),
@@ -83,7 +88,10 @@ async function choose(
   grants: readonly FoundGrant[],
 ): Promise<readonly FoundGrant[]> {
   if (words.length > 0) return findGrants(words, grants);
-  if (grants.length === 0) throw new AppError('not_found', 'you hold nothing to release');
+  if (grants.length === 0)
+    throw new AppError('not_found', 'you hold nothing to release', {
+      hint: 'oncall grants shows what you hold at the broker',
+    });
   if (all || grants.length === 1) return grants;
   if (!canAsk(context.io)) {
     throw new AppError('usage', `you hold ${grants.length} grants: nothing says which`, {

@@ -17,6 +17,11 @@ export interface RenewOptions {
 }
 
 export const renewCommand = defineCommand<RenewOptions>({
+  json: ['renew'],
+  examples: [
+    ['oncall renew db-replica', 'a fresh credential and a longer window'],
+    ['oncall renew --no-extend', 'fresh credentials for all that you hold; the windows stay'],
+  ],
   declare: (command) =>
     void command
       .argument('[targets...]', 'what to renew (everything you hold)')

@@ -31,9 +31,20 @@ export interface RequestOptions extends AskOptions {
   readonly wait: boolean;
   readonly timeoutSeconds: number | undefined;
   readonly dryRun: boolean;
+  /** Asked again under the same key within a day, it is the same request, whatever became of it. */
+  readonly key: string | undefined;
 }
 
 export const requestCommand = defineCommand<RequestOptions>({
+  json: ['request'],
+  examples: [
+    ['oncall request db-replica -i P1-123', 'the default role, for an incident'],
+    [
+      "oncall request db-replica:write -i P1-123 -r 'fix the index' -d 45m",
+      'a wider role, with a reason, for 45 minutes',
+    ],
+    ['oncall request orders-incident -i P1-123 --wait --timeout 5m', 'a bundle, in a runbook'],
+  ],
   declare: (command) =>
     void command
       .argument('[targets...]', 'resources, resource:role, or bundles (none: the bundle of the incident)')
@@ -43,6 +54,7 @@ export const requestCommand = defineCommand<RequestOptions>({
       .option('--wait', 'wait for an approval where one is needed (this is the default)')
       .option('--no-wait', 'do not wait: exit 8 where an approval is needed')
       .option('--timeout <duration>', 'wait this long at most')
+      .option('--key <words>', 'the same key, the same request: for retries, good for a day')
       .option('--dry-run', 'decide and record nothing'),
   completes: { targets: TARGETS, '--incident': INCIDENTS },
   read: (typed) => ({
@@ -51,6 +63,7 @@ export const requestCommand = defineCommand<RequestOptions>({
     wait: typed.options.wait !== false,
     timeoutSeconds: durationOption(typed, 'timeout'),
     dryRun: flagOption(typed, 'dryRun'),
+    key: textOption(typed, 'key'),
   }),
   run: runRequest,
 });
@@ -71,7 +84,13 @@ export async function runRequest(context: Context, options: RequestOptions): Pro
   if (options.dryRun) return showDryRun(context, await dryRunRequest(broker, ask));
   const { paths } = await context.clientContext();
   requireWritable(paths.stateDir, paths.runDir);
-  const send = (asked: AskRequest) => askRequest(broker, asked, { meanwhile: prepareForGrant });
+  const { key } = options;
+  const idempotencyKey = key === undefined ? undefined : await keyFor(key);
+  const send = (asked: AskRequest) =>
+    askRequest(broker, asked, {
+      meanwhile: prepareForGrant,
+      ...(idempotencyKey !== undefined && { idempotencyKey }),
+    });
   const request = await send(ask).catch(async (error: unknown) => {
     const { incident } = ask;
     if (targets.length > 0 || incident === undefined || !isAppError(error, 'not_found')) throw error;
@@ -86,6 +105,11 @@ export async function runRequest(context: Context, options: RequestOptions): Pro
 async function pick(context: Context): Promise<TypedTarget[]> {
   const { pickTargets } = await import('../pick-targets.ts');
   return pickTargets(context);
+}
+
+async function keyFor(words: string): Promise<string> {
+  const { idempotencyKeyOf } = await import('../../client/idempotency.ts');
+  return idempotencyKeyOf(words);
 }
 
 function prepareForGrant(): void {

@@ -11,6 +11,11 @@ import { tableLines } from '../table.ts';
 import { bothTimes } from '../times.ts';
 
 export const resourcesCommand = defineCommand<object>({
+  json: ['resources'],
+  examples: [
+    ['oncall resources', 'what can be asked for; the role with a star is meant where none is typed'],
+    ['oncall resources --json', 'the same for a script'],
+  ],
   declare: () => {},
   read: () => ({}),
   run: runResources,

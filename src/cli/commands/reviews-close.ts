@@ -1,6 +1,7 @@
 import { closeReview, listReviews } from '../../client/calls.ts';
 import { AppError } from '../../protocol/errors.ts';
 import type { CloseReview } from '../../protocol/messages.ts';
+import { choiceHint } from '../choice-hint.ts';
 import { defineCommand, firstArgument, requiredOption } from '../command.ts';
 import type { Context } from '../context.ts';
 import { writeResult } from '../io.ts';
@@ -14,6 +15,14 @@ export interface ReviewsCloseOptions extends CloseReview {
 }
 
 export const reviewsCloseCommand = defineCommand<ReviewsCloseOptions>({
+  json: ['reviews.close'],
+  examples: [
+    [
+      "oncall reviews close rev_01kdz --outcome justified --note 'the only way to stop the outage'",
+      'what it was, and why',
+    ],
+    ["oncall reviews close rev_01kdz --outcome drill --note 'monthly drill'", 'it was practice'],
+  ],
   declare: (command) =>
     void command
       .argument('<review>', 'its id, or the beginning of it')
@@ -49,5 +58,5 @@ export async function runReviewsClose(
 function readOutcome(text: string): CloseReview['outcome'] {
   const outcome = OUTCOMES.find((name) => name === text);
   if (outcome !== undefined) return outcome;
-  throw new AppError('usage', `not an outcome: ${text}`, { hint: `use ${OUTCOMES.join(', ')}` });
+  throw new AppError('usage', `not an outcome: ${text}`, { hint: choiceHint(text, OUTCOMES) });
 }

@@ -9,6 +9,11 @@ export interface ReviewsListOptions {
 }
 
 export const reviewsListCommand = defineCommand<ReviewsListOptions>({
+  json: ['reviews.list'],
+  examples: [
+    ['oncall reviews list', 'open reviews that concern you'],
+    ['oncall reviews list --json', 'the same for a script'],
+  ],
   declare: (command) => void command.option('--all', "everybody's, closed ones too, for those who may"),
   read: (typed) => ({ all: flagOption(typed, 'all') }),
   run: runReviewsList,

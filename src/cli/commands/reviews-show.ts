@@ -10,6 +10,11 @@ export interface ReviewsShowOptions {
 }
 
 export const reviewsShowCommand = defineCommand<ReviewsShowOptions>({
+  json: ['reviews.show'],
+  examples: [
+    ['oncall reviews show rev_01kdz', 'what was opened, by whom, and what came of it'],
+    ['oncall reviews show rev_01kdz --json', 'the same for a script'],
+  ],
   declare: (command) => void command.argument('<review>', 'its id, or the beginning of it'),
   read: (typed) => ({ id: firstArgument(typed, 'review') }),
   run: runReviewsShow,

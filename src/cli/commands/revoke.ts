@@ -20,6 +20,11 @@ export interface RevokeOptions {
 }
 
 export const revokeCommand = defineCommand<RevokeOptions>({
+  json: ['revoke'],
+  examples: [
+    ["oncall revoke --user ben -r 'lost laptop'", 'shows whom it hits, and asks'],
+    ["oncall revoke --incident P1-123 -r 'over' -y", 'all that was opened for an incident, unasked'],
+  ],
   declare: (command) =>
     void command
       .argument('[grants...]', 'their ids, or the beginnings of them')
@@ -62,7 +67,10 @@ export async function runRevoke(context: Context, options: RevokeOptions): Promi
   }
   const broker = await context.broker();
   const { grants: hit } = await dryRunRevoke(broker, await selection(context, options, reason));
-  if (hit.length === 0) throw new AppError('not_found', 'no active grant matches');
+  if (hit.length === 0)
+    throw new AppError('not_found', 'no active grant matches', {
+      hint: 'oncall grants --all shows what everybody holds',
+    });
   if (!options.yes) {
     await writeLines(io.stderr, grantTable(hit, context.now(), { withUser: true }));
     if (!(await confirm(io, `end ${hit.length === 1 ? 'this grant' : `these ${hit.length} grants`} now?`))) {
@@ -73,7 +81,7 @@ export async function runRevoke(context: Context, options: RevokeOptions): Promi
   await writeResult(io, format, {
     command: 'revoke',
     data: { grants },
-    lines: () => grants.flatMap(endedLines),
+    lines: () => grants.flatMap((grant) => endedLines(grant, context.now())),
   });
   const unproven = grants.filter(isUnproven);
   if (unproven.length > 0 && format === 'table') {

@@ -23,6 +23,14 @@ export interface RunOptions extends AskOptions {
 }
 
 export const runCommand = defineCommand<RunOptions>({
+  json: [],
+  examples: [
+    [
+      "oncall run db-replica -i P1-123 -- psql -c 'select 1'",
+      'with PGHOST, PGUSER, PGPASSFILE … set for the child',
+    ],
+    ['oncall run db-replica:write db-host -- ./fix-index.sh', 'two targets with one decision'],
+  ],
   declare: (command) =>
     void command
       .usage('<target...> [options] -- <command> [arguments...]')

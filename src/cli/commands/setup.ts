@@ -30,6 +30,11 @@ export interface SetupOptions {
 }
 
 export const setupCommand = defineCommand<SetupOptions>({
+  json: ['setup'],
+  examples: [
+    ['oncall setup ssh', 'show the lines that plain ssh needs'],
+    ['oncall setup ssh --write', 'add them to ~/.ssh/config'],
+  ],
   declare: (command) =>
     void command
       .argument('<tool>', SETUP_TOOLS.map(({ name }) => name).join(', '))
@@ -52,13 +57,16 @@ export const setupCommand = defineCommand<SetupOptions>({
       flagOption(typed, 'remove'),
       flagOption(typed, 'force'),
     ];
-    if (write && remove) throw new AppError('usage', '--write and --remove contradict each other');
+    if (write && remove)
+      throw new AppError('usage', '--write and --remove contradict each other', { hint: 'use one of them' });
     if (force && !write && !remove) {
       throw new AppError('usage', '--force has nothing to force', { hint: 'add --write or --remove' });
     }
     const [tool, agent] = [readSetupTool(firstArgument(typed, 'tool')), flagOption(typed, 'agent')];
     if (agent && (tool.usesAgent !== true || !write)) {
-      throw new AppError('usage', '--agent belongs to: oncall setup ssh --write');
+      throw new AppError('usage', '--agent belongs to: oncall setup ssh --write', {
+        hint: 'oncall setup ssh --write --agent',
+      });
     }
     return {
       tool,

@@ -9,6 +9,11 @@ import { canAsk } from '../prompt.ts';
 import { askInvitation, ENROLL_DEFAULTS, runEnroll } from './enroll.ts';
 
 export const startCommand = defineCommand<null>({
+  json: [],
+  examples: [
+    ['oncall', 'the way in, or the first page of help'],
+    ['oncall --profile staging', 'the same for another installation'],
+  ],
   declare: () => {},
   read: () => null,
   run: runStart,

@@ -10,6 +10,11 @@ export interface WaitOptions {
 }
 
 export const waitCommand = defineCommand<WaitOptions>({
+  json: ['wait'],
+  examples: [
+    ['oncall wait req_01kdz', 'go on waiting for an answer'],
+    ['oncall wait req_01kdz --timeout 10m -o ndjson', 'an object for each change, ten minutes at most'],
+  ],
   declare: (command) =>
     void command
       .argument('<request>', 'its id, or the beginning of it')

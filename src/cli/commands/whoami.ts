@@ -3,9 +3,14 @@ import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
 import { type Line, type Piece, writeResult } from '../io.ts';
 import { propertyLines } from '../table.ts';
-import { bothTimes } from '../times.ts';
+import { bothTimes, localWords } from '../times.ts';
 
 export const whoamiCommand = defineCommand<object>({
+  json: ['whoami'],
+  examples: [
+    ['oncall whoami', 'your name, device and shifts'],
+    ['oncall whoami --profile staging', 'who you are to another installation'],
+  ],
   declare: () => {},
   read: () => ({}),
   run: runWhoami,
@@ -33,7 +38,10 @@ export async function runWhoami(context: Context): Promise<void> {
       }),
       ...(me.shifts.length === 0 ? ['not on call'] : []),
       ...me.notices.map(
-        ({ at, text }): Line => [{ text: 'notice', style: 'yellow' }, ` ${text} (${bothTimes(at, now)})`],
+        ({ at, text }): Line => [
+          { text: 'notice', style: 'yellow' },
+          ` ${localWords(text, now)} (${bothTimes(at, now)})`,
+        ],
       ),
     ],
   });

@@ -1,5 +1,6 @@
 /** The one place that lists the tools of `oncall setup`. */
 import { AppError } from '../../protocol/errors.ts';
+import { choiceHint } from '../choice-hint.ts';
 import { AWS_TOOL } from './aws.ts';
 import { COMPLETION_TOOL } from './completion.ts';
 import { KUBECTL_TOOL } from './kubectl.ts';
@@ -26,6 +27,9 @@ export function readSetupTool(name: string): SetupTool {
   const tool = SETUP_TOOLS.find((one) => one.name === name);
   if (tool !== undefined) return tool;
   throw new AppError('usage', `unknown tool: ${name}`, {
-    hint: `oncall setup knows ${SETUP_TOOLS.map((one) => one.name).join(', ')}`,
+    hint: choiceHint(
+      name,
+      SETUP_TOOLS.map((one) => one.name),
+    ),
   });
 }

@@ -16,7 +16,7 @@ export function isWell({ examined }: Diagnosis): boolean {
   return examined.every(({ findings }) => findings.every(({ level }) => level !== 'fail'));
 }
 
-export function doctorResult(diagnosis: Diagnosis): Result {
+export function doctorResult(diagnosis: Diagnosis): Result<'doctor'> {
   const { profile, examined, mended } = diagnosis;
   return {
     command: 'doctor',

@@ -2,7 +2,7 @@ import type { GrantView } from '../../protocol/messages.ts';
 import { formatTarget } from '../../protocol/names.ts';
 import type { Line, Piece } from '../io.ts';
 import { type Column, tableLines } from '../table.ts';
-import { bothTimes } from '../times.ts';
+import { bothTimes, localWords } from '../times.ts';
 
 /** A table of grants; `withUser` where they may be other people's. */
 export function grantTable(
@@ -44,7 +44,7 @@ export function grantedLine(grant: GrantView, now: number): Line {
 }
 
 /** What is proven about an ended grant: a line for each credential, as far as the proof goes. */
-export function endedLines(grant: GrantView): Line[] {
+export function endedLines(grant: GrantView, now: number): Line[] {
   const head: Line = [
     { text: grant.state, style: grant.state === 'ended' ? 'green' : 'red' },
     ' ',
@@ -55,8 +55,11 @@ export function endedLines(grant: GrantView): Line[] {
     ({ handle, state, proof }): Line => [
       `  ${handle}: `,
       state === 'ended'
-        ? { text: proof || 'ended', style: 'green' }
-        : { text: proof || `${state}, not proven yet: the broker keeps trying`, style: 'yellow' },
+        ? { text: localWords(proof, now) || 'ended', style: 'green' }
+        : {
+            text: localWords(proof, now) || `${state}, not proven yet: the broker keeps trying`,
+            style: 'yellow',
+          },
     ],
   );
   return [head, ...(credentials.length === 0 ? ['  no credential was ever issued'] : credentials)];

@@ -1,7 +1,7 @@
 import type { ReviewedUse, ReviewView } from '../../protocol/messages.ts';
 import type { Line, Piece } from '../io.ts';
 import { tableLines } from '../table.ts';
-import { bothTimes } from '../times.ts';
+import { bothTimes, localWords } from '../times.ts';
 
 export function reviewTable(reviews: readonly ReviewView[], now: number): Line[] {
   return tableLines(reviews, [
@@ -56,7 +56,7 @@ function factsOf(use: ReviewedUse, now: number): (readonly [string, string | nul
     ['tools', use.tools.join(' ') || 'none'],
     ['pack', `${use.pack}, slot ${use.slot}`],
     ['device', `${use.device}, entry ${use.seq} of its journal`],
-    ...use.notes.map((note) => ['to know', note] as const),
+    ...use.notes.map((note) => ['to know', localWords(note, now)] as const),
   ];
 }
 

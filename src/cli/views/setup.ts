@@ -13,7 +13,7 @@ export interface SetupOutcome {
   readonly isDone: boolean;
 }
 
-export function setupResult({ tool, name, comment, view, lines, isDone }: SetupOutcome): Result {
+export function setupResult({ tool, name, comment, view, lines, isDone }: SetupOutcome): Result<'setup'> {
   const { file, state } = view;
   return {
     command: 'setup',

@@ -2,7 +2,7 @@ import type { StatusFile, StatusGrant, StatusPending } from '../../client/status
 import { formatTarget } from '../../protocol/names.ts';
 import type { Line, Piece } from '../io.ts';
 import { tableLines } from '../table.ts';
-import { bothTimes, localTime, relativeTime } from '../times.ts';
+import { bothTimes, localTime, localWords, relativeTime } from '../times.ts';
 import { endOf, viaText } from './grants.ts';
 import { waitingWords } from './waiting.ts';
 
@@ -31,11 +31,13 @@ export function statusLines(
     }),
     ...(approvalsWaiting > 0 ? [`${approvalsWaiting} to answer: oncall approvals`] : []),
     ...status.reviews.map((review) => reviewLine(review, status.user, now)),
-    ...status.warnings.map((text): Line => [{ text: 'warning', style: 'yellow' }, ` ${text}`]),
+    ...status.warnings.map(
+      (text): Line => [{ text: 'warning', style: 'yellow' }, ` ${localWords(text, now)}`],
+    ),
     ...notices.map(
       ({ at, text }): Line => [
         { text: 'note', style: 'cyan' },
-        ` ${text} ${relativeTime(Date.parse(at), now)}`,
+        ` ${localWords(text, now)} ${relativeTime(Date.parse(at), now)}`,
       ],
     ),
     ...(unreachableSince === null ? [] : [unreachableLine(unreachableSince, now)]),
@@ -75,14 +77,17 @@ function troubleLines(
     const words = renewal.state === 'refused' ? 'not renewed' : 'not renewed yet';
     lines.push([
       { text: words, style: renewal.state === 'refused' ? 'red' : 'yellow' },
-      ` ${name}: ${renewal.because}${until}`,
+      ` ${name}: ${localWords(renewal.because, now)}${until}`,
     ]);
   }
   if (extension !== null) {
     const ends = relativeTime(Date.parse(endsAt), now);
     const asked = `; approvers are asked, oncall cancel ${extension.requestId} takes that back`;
     const more = extension.state === 'asked' ? asked : `; oncall request ${name} asks anew`;
-    lines.push([{ text: 'ends', style: 'yellow' }, ` ${name} ${ends}: ${extension.because}${more}`]);
+    lines.push([
+      { text: 'ends', style: 'yellow' },
+      ` ${name} ${ends}: ${localWords(extension.because, now)}${more}`,
+    ]);
   }
   return lines;
 }

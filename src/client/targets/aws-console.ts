@@ -23,7 +23,10 @@ export async function requestConsoleLink(
   };
   const asked = withQuery(signIn, { Action: 'getSigninToken', Session: JSON.stringify(session) });
   const { status, body } = await get(asked, options);
-  if (status >= 500) throw new AppError('target_unreachable', `AWS sign-in answers ${status}`);
+  if (status >= 500)
+    throw new AppError('target_unreachable', `AWS sign-in answers ${status}`, {
+      hint: 'type it again; the command line works meanwhile: oncall run TARGET -- aws',
+    });
   if (status !== 200) {
     throw new AppError('target_refused', `AWS sign-in refuses the session (${status})`, {
       hint: 'its time may be over: try again',
@@ -67,7 +70,9 @@ function readToken(text: string): string {
   } catch {
     // Said below.
   }
-  throw new AppError('target_refused', 'AWS sign-in has sent no token');
+  throw new AppError('target_refused', 'AWS sign-in has sent no token', {
+    hint: 'oncall renew --no-extend fetches another session; the command line works meanwhile',
+  });
 }
 
 function withQuery(base: URL, query: Readonly<Record<string, string>>): URL {

@@ -176,7 +176,9 @@ function parse(text: string): Record<string, unknown> {
 }
 
 function notCredentials(): AppError {
-  return new AppError('corrupt_file', 'what the broker has sealed are no AWS credentials');
+  return new AppError('corrupt_file', 'what the broker has sealed are no AWS credentials', {
+    hint: 'oncall renew --no-extend fetches others',
+  });
 }
 
 /** Some SDKs hand the line to a shell, others split it as one would. Nothing is special between single quotes but the quote. */

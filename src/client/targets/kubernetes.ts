@@ -24,7 +24,10 @@ export const KUBERNETES: ClientTarget<'kubernetes'> = {
       material: { kind: 'kubernetes' },
       secretFor: async ({ sealedToken }, unseal) => {
         const token = Buffer.from(await unseal(sealedToken)).toString('latin1');
-        if (!BEARER.test(token)) throw new AppError('corrupt_file', 'the broker sent a token that is none');
+        if (!BEARER.test(token))
+          throw new AppError('corrupt_file', 'the broker sent a token that is none', {
+            hint: 'oncall renew --no-extend fetches another',
+          });
         return { kind: 'kubernetes', token };
       },
     };
