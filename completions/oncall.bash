@@ -79,7 +79,7 @@ __oncall_child() {
 __oncall_value() {
   case $1 in
     'request -i' | 'request --incident' | 'run -i' | 'run --incident' | 'connect -i' | 'connect --incident' | 'explain -i' | 'explain --incident' | 'revoke --incident') takes='=' offer='@incidents' ;;
-    'request -r' | 'request --reason' | 'request -d' | 'request --for' | 'request --timeout' | 'run -r' | 'run --reason' | 'run -d' | 'run --for' | 'run --timeout' | 'connect -r' | 'connect --reason' | 'connect -d' | 'connect --for' | 'connect --timeout' | 'explain -d' | 'explain --for' | 'wait --timeout' | 'approve -d' | 'approve --for' | 'deny -r' | 'deny --reason' | 'revoke --user' | 'revoke -r' | 'revoke --reason' | 'incident declare --title' | 'reviews close --note' | 'enroll --name' | 'enroll --agent-key' | 'devices list --user' | 'probe --timeout' | 'audit list -n' | 'audit list --limit' | 'audit who --at' | 'broker init --admin' | 'broker init --public-url' | 'broker init --listen' | 'broker unit --user' | 'broker invite -d' | 'broker invite --for') takes='=' offer='' ;;
+    'request -r' | 'request --reason' | 'request -d' | 'request --for' | 'request --timeout' | 'request --key' | 'run -r' | 'run --reason' | 'run -d' | 'run --for' | 'run --timeout' | 'connect -r' | 'connect --reason' | 'connect -d' | 'connect --for' | 'connect --timeout' | 'status --check' | 'status --expires-in' | 'explain -d' | 'explain --for' | 'wait --timeout' | 'approve -d' | 'approve --for' | 'deny -r' | 'deny --reason' | 'revoke --user' | 'revoke -r' | 'revoke --reason' | 'incident declare --title' | 'reviews close --note' | 'enroll --name' | 'enroll --agent-key' | 'devices list --user' | 'probe --timeout' | 'audit list -n' | 'audit list --limit' | 'audit who --at' | 'broker init --admin' | 'broker init --public-url' | 'broker init --listen' | 'broker unit --user' | 'broker invite -d' | 'broker invite --for') takes='=' offer='' ;;
     'credential --format') takes='=' offer='env json pgpass ssh mycnf kubectl aws-process pem header token' ;;
     'explain -r' | 'explain --reason') takes='?' offer='' ;;
     'revoke --resource') takes='=' offer='@resources' ;;
@@ -146,9 +146,9 @@ __oncall_options() {
   local common='-o --output --json --profile --no-agent -h --help'
   case $1 in
     '') offer='-V --version' ;;
-    'request') offer='-i --incident -r --reason -d --for --wait --no-wait --timeout --dry-run' ;;
+    'request') offer='-i --incident -r --reason -d --for --wait --no-wait --timeout --key --dry-run' ;;
     'run' | 'connect') offer='-i --incident -r --reason -d --for --timeout --no-request' ;;
-    'status') offer='--refresh --watch' ;;
+    'status') offer='--refresh --watch --check --expires-in' ;;
     'grants') offer='--all' ;;
     'renew') offer='--no-extend' ;;
     'release') offer='--all' ;;

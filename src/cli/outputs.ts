@@ -249,7 +249,7 @@ export const outputs = {
   'broker.check': strict({ ok: Type.Boolean(), findings: Type.Array(Finding) }),
   'broker.invite': strict({ user: Text, ...Invitation }),
   'broker.target': BrokerTarget,
-  'broker.migrate': strict({ applied: Lines }),
+  'broker.migrate': strict({ applied: Lines, keys: Lines }),
   'broker.unit': strict({ unit: Text }),
   'broker.backup': strict({ file: Text }),
   'broker.restore': strict({ file: Text, kept: Text }),

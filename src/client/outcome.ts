@@ -38,7 +38,13 @@ export async function outcomeWithin<T>(call: Promise<T>, waitMs: number): Promis
   const late = new Promise<Outcome<T>>((resolve) => {
     timer = setTimeout(() => {
       const because = `the broker has not answered within ${waitMs / 1000} s`;
-      resolve({ kind: 'undecided', because, error: new AppError('broker_unreachable', because) });
+      resolve({
+        kind: 'undecided',
+        because,
+        error: new AppError('broker_unreachable', because, {
+          hint: 'try again in a moment; if it cannot wait: oncall help break-glass',
+        }),
+      });
     }, waitMs);
   });
   const ended = outcomeOf(call);

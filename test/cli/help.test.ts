@@ -263,4 +263,18 @@ async function problemWith(words: readonly string[]): Promise<string | undefined
 
 const COMMON = ['--json', '-o', '--output', '--profile', '--no-agent', '--help'];
 /** Our own name as a word. */
-const PROSE = ['itself', 'on', 'knows', 'that', 'and', 'is', 'was', 'of'];
+const PROSE = [
+  'in',
+  'older',
+  'newer',
+  'here',
+  'there',
+  'itself',
+  'on',
+  'knows',
+  'that',
+  'and',
+  'is',
+  'was',
+  'of',
+];
