@@ -132,7 +132,11 @@ class Agent {
   async #keepWith(device: Device): Promise<void> {
     const { context, clocks, random, log, notify, graceMs } = this.#input;
     const { paths, now, env, warn } = context;
-    const open = () => createBroker({ config: this.#config, signer: device.signer, paths, now, env, warn });
+    const open = () =>
+      createBroker({
+        ...{ config: this.#config, signer: device.signer, device: this.#config.device.id },
+        ...{ paths, now, env, warn },
+      });
     let broker = open();
     const client: Client = {
       context,

@@ -29,7 +29,8 @@ export const sections: readonly CommandSection[] = [
       },
       {
         name: 'break-glass',
-        summary: 'access when nothing else works',
+        summary: 'get in when the usual way is too slow, or the broker is away: narrow, loud, accounted for',
+        load: async () => (await import('./commands/break-glass.ts')).breakGlassCommand,
         children: [
           {
             name: 'list',

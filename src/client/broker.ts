@@ -4,11 +4,12 @@
  */
 import { randomBytes } from 'node:crypto';
 import { AppError, isAppError } from '../protocol/errors.ts';
-import type { AuditProof, CheckpointReply } from '../protocol/messages.ts';
+import type { AuditProof, CheckpointReply, JournalReply } from '../protocol/messages.ts';
 import { signRequest } from '../protocol/signature.ts';
 import { parseInstant } from '../protocol/time.ts';
 import { type Asked, isRecord, isSignedTime, readError, readReply } from './answer.ts';
 import { type AuditMemory, createAuditMemory, type Seen } from './audit-memory.ts';
+import { createJournalGate } from './break-glass/gate.ts';
 import type { ClientConfig } from './config.ts';
 import type { DeviceSigner } from './device-key.ts';
 import { type Endpoints, openEndpoints } from './endpoints.ts';
@@ -27,6 +28,7 @@ import {
 const TIMEOUT_MS = 30_000;
 /** Where another broker could answer, the first one has so long. */
 const PATIENCE_MS = 10_000;
+const JOURNAL = '/v1/break-glass/journal';
 
 export interface CallOptions {
   /** For the whole call; 30 s unless told. */
@@ -70,6 +72,8 @@ export interface BrokerInput {
   readonly now: () => number;
   readonly env: Environment;
   readonly warn: (message: string) => void;
+  /** Whose journal is told before anything is asked; undefined for what is no device yet. */
+  readonly device?: string;
 }
 
 /** Begins to connect, so that the way is open when there is something to say. Throws AppError `config_invalid` and `unsafe_file` for what it is to trust. */
@@ -81,67 +85,83 @@ export function createBroker(input: BrokerInput): BrokerClient {
     paths,
     trust: config,
     now,
-    fetchCheckpoint: (size) => client.get<CheckpointReply>(`/v1/audit/checkpoint?from=${size}`),
+    fetchCheckpoint: (size) => ask('GET', `/v1/audit/checkpoint?from=${size}`) as Promise<CheckpointReply>,
+  });
+  const gate = createJournalGate({
+    ...{ paths, now, warn: input.warn, device: input.device },
+    get: () => ask('GET', JOURNAL) as Promise<JournalReply>,
+    post: (lines) => change(JOURNAL, { lines }, {}, {}) as Promise<JournalReply>,
   });
   transport.connectEarly();
   const exchange = new SignedExchange(input, transport, endpoints);
-  const client: BrokerClient = {
-    async get<T>(path: string, options: CallOptions = {}) {
-      const message = { method: 'GET' as const, path, headers: {}, tag: 'oncall', ...options };
-      const { reply, asked } = await exchange.send(message);
-      return readReply(reply, asked) as T;
+  async function ask(method: 'GET', path: string, options: CallOptions & { headers?: Headers } = {}) {
+    const { headers = {}, ...rest } = options;
+    const { reply, asked } = await exchange.send({ method, path, headers, tag: 'oncall', ...rest });
+    return readReply(reply, asked);
+  }
+
+  async function change(path: string, body: object, options: PostOptions, more: Headers) {
+    const {
+      idempotencyKey = createIdempotencyKey(),
+      recordsNothing = false,
+      tag = 'oncall',
+      meanwhile,
+      ...rest
+    } = options;
+    const since = recordsNothing ? { note: undefined, size: 0 } : await memory.seen();
+    const headers = {
+      'content-type': 'application/json',
+      'idempotency-key': idempotencyKey,
+      'oncall-seen-size': String(since.size),
+      ...more,
+    };
+    const bytes = Buffer.from(JSON.stringify(body));
+    const onSent = () => {
+      if (!recordsNothing) memory.prepare();
+      meanwhile?.();
+    };
+    const message = { method: 'POST' as const, path, headers, body: bytes, tag, onSent, ...rest };
+    const { reply, asked } = await exchange.send(message);
+    if (readError(reply)?.error.code === 'log_behind' && since.note !== undefined) await showSeen(since.note);
+    const read = readReply(reply, asked);
+    return recordsNothing ? read : believe(read, since, memory, reply.version);
+  }
+
+  /** The proof that the broker's log was longer once: what it takes to keep it from issuing to others as well. */
+  async function showSeen(note: string): Promise<void> {
+    const options = { recordsNothing: true, timeoutMs: PATIENCE_MS };
+    await change('/v1/audit/seen', { checkpoint: note }, options, {}).catch(() => {});
+  }
+
+  return {
+    get: <T>(path: string, options: CallOptions = {}) =>
+      gate.pass((headers) => ask('GET', path, { ...options, headers })) as Promise<T>,
+    post<T>(path: string, body: object, options: PostOptions = {}) {
+      // Sent again or not, it is one call.
+      const keyed = { ...options, idempotencyKey: options.idempotencyKey ?? createIdempotencyKey() };
+      return gate.pass((headers) => change(path, body, keyed, headers)) as Promise<T>;
     },
-    async post<T>(path: string, body: object, options: PostOptions = {}) {
-      const {
-        idempotencyKey = createIdempotencyKey(),
-        recordsNothing = false,
-        tag = 'oncall',
-        meanwhile,
-        ...rest
-      } = options;
-      const since = recordsNothing ? { note: undefined, size: 0 } : await memory.seen();
-      const headers = {
-        'content-type': 'application/json',
-        'idempotency-key': idempotencyKey,
-        'oncall-seen-size': String(since.size),
-      };
-      const bytes = Buffer.from(JSON.stringify(body));
-      const onSent = () => {
-        if (!recordsNothing) memory.prepare();
-        meanwhile?.();
-      };
-      const message = { method: 'POST' as const, path, headers, body: bytes, tag, onSent, ...rest };
-      const { reply, asked } = await exchange.send(message);
-      if (readError(reply)?.error.code === 'log_behind' && since.note !== undefined)
-        await showSeen(since.note);
-      const read = readReply(reply, asked);
-      return (recordsNothing ? read : await believe(read, since, memory, reply.version)) as T;
-    },
-    async stream(path, options = {}) {
-      const headers = { accept: 'text/event-stream' };
-      const { reply, asked } = await exchange.send({
-        ...{ method: 'GET' as const, path, headers, tag: 'oncall', streams: true },
-        ...options,
-      });
-      if (reply.chunks !== undefined) return reply.chunks;
-      readReply(reply, asked);
-      throw new AppError('broker_unreachable', 'the broker answered, but with no stream', {
-        hint: 'a proxy on the way may hold it back; oncall status --refresh asks without a stream',
-      });
-    },
+    stream: (path, options = {}) =>
+      gate.pass(async (more) => {
+        const headers = { accept: 'text/event-stream', ...more };
+        const { reply, asked } = await exchange.send({
+          ...{ method: 'GET' as const, path, headers, tag: 'oncall', streams: true },
+          ...options,
+        });
+        if (reply.chunks !== undefined) return reply.chunks;
+        readReply(reply, asked);
+        throw new AppError('broker_unreachable', 'the broker answered, but with no stream', {
+          hint: 'a proxy on the way may hold it back; oncall status --refresh asks without a stream',
+        });
+      }),
     get skewMs() {
       return exchange.skewMs;
     },
     close: () => transport.close(),
   };
-  return client;
-
-  /** The proof that the broker's log was longer once: what it takes to keep it from issuing to others as well. */
-  async function showSeen(note: string): Promise<void> {
-    const options = { recordsNothing: true, timeoutMs: PATIENCE_MS };
-    await client.post('/v1/audit/seen', { checkpoint: note }, options).catch(() => {});
-  }
 }
+
+type Headers = Readonly<Record<string, string>>;
 
 async function believe(
   reply: unknown,

@@ -1,6 +1,7 @@
 /** Every signed call of the HTTP interface, one function each. What they may be sent and what comes back is in the messages. */
 import type {
   Approve,
+  AskBreakGlass,
   AskRequest,
   AuditPage,
   AuditWho,
@@ -22,7 +23,11 @@ import type {
   InviteReply,
   IssueRequest,
   Me,
+  Pack,
+  PackPlan,
+  PackView,
   RequestList,
+  RequestPack,
   RequestView,
   ResourceList,
   ReviewList,
@@ -133,6 +138,17 @@ export const listAuditEntries = (broker: BrokerClient, from: number, limit = PAG
 /** Whom a name at a target leads back to, at `at` (RFC 3339) or ever. Throws `not_found`. */
 export const askWho = (broker: BrokerClient, name: string, at: string | undefined) =>
   broker.get<AuditWho>(`/v1/audit/who${query({ name, at })}`);
+
+/** Granted at once where policy permits it, and loud. */
+export const askBreakGlass = (broker: BrokerClient, ask: AskBreakGlass, options?: PostOptions) =>
+  broker.post<RequestView>('/v1/break-glass', ask, options);
+/** The packs that this device should have. */
+export const getPackPlan = (broker: BrokerClient) => broker.get<PackPlan>('/v1/break-glass/plan');
+export const requestPack = (broker: BrokerClient, request: RequestPack) =>
+  broker.post<Pack>('/v1/break-glass/packs', request);
+/** It is on this device's disk. */
+export const confirmPack = (broker: BrokerClient, id: string) =>
+  broker.post<PackView>(`/v1/break-glass/packs/${part(id)}/confirm`, {});
 
 function part(id: string): string {
   return encodeURIComponent(id);

@@ -64,7 +64,7 @@ async function openDirect(context: ClientContext, config: ClientConfig): Promise
   await new Promise((resolve) => setImmediate(resolve));
   const { createBroker } = await import('./broker.ts');
   const { paths, now, env, warn } = context;
-  const broker = createBroker({ config, signer, paths, now, env, warn });
+  const broker = createBroker({ config, signer, paths, now, env, warn, device: config.device.id });
   try {
     const device = await opening;
     return { context, config, broker, device: async () => device };

@@ -27,12 +27,12 @@ const [GROUP_OR_OTHER_WRITE, GROUP_OR_OTHER] = [0o022, 0o077];
 /**
  * The content of a regular file that is ours, or undefined where there is none. A symbolic link is followed only if it is
  * ours too. `secret`: what others can read is refused as well. Throws AppError `unsafe_file` with the command that
- * repairs it, and `too_large` beyond 4 MiB. Synchronous: these files are small and here, and each way through the thread
+ * repairs it, and `too_large` beyond `maxBytes`, 4 MiB unless told. Synchronous: these files are small and here, and each way through the thread
  * pool costs more than the read.
  */
 export function readSafeFile(
   path: string,
-  { secret = false }: { secret?: boolean } = {},
+  { secret = false, maxBytes = MAX_BYTES }: { secret?: boolean; maxBytes?: number } = {},
 ): Buffer | undefined {
   let file: number;
   try {
@@ -48,8 +48,10 @@ export function readSafeFile(
   try {
     const stats = fstatSync(file);
     refuseUnsafe(path, stats, secret);
-    if (stats.size > MAX_BYTES)
-      throw new AppError('too_large', `${path} is larger than 4 MiB`, { hint: `ls -l ${path}` });
+    if (stats.size > maxBytes)
+      throw new AppError('too_large', `${path} is larger than ${maxBytes / 1024 / 1024} MiB`, {
+        hint: `ls -l ${path}`,
+      });
     return readFileSync(file);
   } finally {
     closeSync(file);

@@ -40,8 +40,12 @@ const LOCK_TIMEOUT_MS = 60_000;
 const RENEW_AFTER = 2 / 3;
 
 /** Alone with what is held: its files, and the status file. */
-export function withHoldLock<T>({ paths }: ClientContext, work: () => Promise<T>): Promise<T> {
-  return withLock(paths.holdLock, work, { timeoutMs: LOCK_TIMEOUT_MS });
+export function withHoldLock<T>(
+  { paths }: ClientContext,
+  work: () => Promise<T>,
+  timeoutMs = LOCK_TIMEOUT_MS,
+): Promise<T> {
+  return withLock(paths.holdLock, work, { timeoutMs });
 }
 
 /** Loads what a grant may need, whatever its kind. */

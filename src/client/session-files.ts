@@ -40,7 +40,7 @@ export async function wipeSessionFiles(paths: ClientPaths, grantId: string): Pro
   await rejoin(paths);
 }
 
-/** The grants that have files here. */
+/** The grants and opened packs that have files here. */
 export function listSessionGrants(paths: ClientPaths): string[] {
   return listNames(join(paths.runDir, 'grants'));
 }
@@ -86,7 +86,10 @@ export function ofOneKind(credential: HeldCredential): Held<TargetKind> {
 
 /** Rebuilds the joined files; one that would be empty is removed. */
 async function rejoin(paths: ClientPaths): Promise<void> {
-  const newestFirst = listSessionGrants(paths).reverse();
+  // What was opened by break-glass comes first: what a grant has left here may have run out.
+  const ids = listSessionGrants(paths).reverse();
+  const isPack = (id: string) => id.startsWith('bg_');
+  const newestFirst = [...ids.filter(isPack), ...ids.filter((id) => !isPack(id))];
   const joined = fromAllKinds(({ joined, join: joinParts = concatenate }) =>
     joined.map((name) => {
       const parts = newestFirst.flatMap((id) => {

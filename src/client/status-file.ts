@@ -61,6 +61,34 @@ export interface ExtensionNote {
   readonly endsAt: string;
 }
 
+/** What this device has for the time without a broker, and what of it is open. */
+export interface StatusBreakGlass {
+  readonly packs: readonly {
+    readonly id: string;
+    readonly target: Target;
+    readonly issuedAt: string;
+    /** The time that it covers. */
+    readonly startsAt: string;
+    readonly endsAt: string;
+  }[];
+  readonly open: readonly {
+    readonly pack: string;
+    readonly slot: number;
+    readonly target: Target;
+    readonly kind: GrantView['kind'];
+    readonly reason: string;
+    readonly incident: string | null;
+    readonly openedAt: string;
+    /** Of the certificate. */
+    readonly expiresAt: string;
+    readonly drill: boolean;
+  }[];
+  /** How many entries of the journal the broker has not got yet. */
+  readonly unreported: number;
+  /** What the broker finds wrong with the journal. */
+  readonly broken: string | null;
+}
+
 export interface StatusPending {
   readonly id: string;
   readonly targets: readonly Target[];
@@ -95,6 +123,7 @@ export interface StatusFile {
   readonly reviews: readonly Pick<ReviewView, 'id' | 'user' | 'dueAt' | 'overdue'>[];
   /** What does not work at the broker as it should. */
   readonly warnings: readonly string[];
+  readonly breakGlass: StatusBreakGlass;
 }
 
 /** Who the file is about. */
@@ -120,7 +149,8 @@ export function readStatusFile(paths: ClientPaths): StatusFile | undefined {
 }
 
 /** What an older version did not write. */
-const OLDER = { revocationsUnheardSince: null, reviews: [], warnings: [] };
+const NO_GLASS: StatusBreakGlass = { packs: [], open: [], unreported: 0, broken: null };
+const OLDER = { revocationsUnheardSince: null, reviews: [], warnings: [], breakGlass: NO_GLASS };
 const NO_NOTES = { renewal: null, extension: null };
 const OLDER_GRANT = {
   state: 'active',
@@ -163,6 +193,15 @@ export async function updateStatusFile(
 export async function noteSilence(owner: StatusOwner, nowMs: number, sinceMs: number): Promise<StatusFile> {
   const revocationsUnheardSince = formatInstant(sinceMs);
   return rewrite(owner, nowMs, (status) => ({ ...status, revocationsUnheardSince }));
+}
+
+/** Notes what this device has for break-glass: no word from the broker. The caller holds `paths.holdLock`, or cannot wait for it. */
+export async function noteBreakGlass(
+  owner: StatusOwner,
+  nowMs: number,
+  breakGlass: StatusBreakGlass,
+): Promise<StatusFile> {
+  return rewrite(owner, nowMs, (status) => ({ ...status, breakGlass }));
 }
 
 /** Notes what this device found out by itself about a grant. The caller holds `paths.holdLock`. */
@@ -220,6 +259,7 @@ function emptyStatus({ paths, broker, user, device }: StatusOwner, nowMs: number
     notices: [],
     reviews: [],
     warnings: [],
+    breakGlass: NO_GLASS,
   };
 }
 

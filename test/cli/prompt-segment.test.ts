@@ -11,6 +11,7 @@ import { runTty } from '../support/pty.ts';
 import { tempDir } from '../support/temp.ts';
 
 const NOW = Date.parse('2026-01-05T02:14:00.000Z');
+const NO_GLASS = { breakGlass: { open: [] } };
 
 function grant(more: Partial<StatusGrant> = {}): StatusGrant {
   return {
@@ -43,23 +44,25 @@ describe('the row', () => {
       incidents: [],
       endsAt: '2026-01-05T06:00:00Z',
     });
-    expect(renderPromptLine({ grants: [later, grant()] }, NOW)).toBe(
+    expect(renderPromptLine({ ...NO_GLASS, grants: [later, grant()] }, NOW)).toBe(
       `${at(NOW + 7_200_000)} P1-123 db-replica:read\n${at(Date.parse('2026-01-05T06:00:00Z'))} web:admin\n`,
     );
   });
 
   it('says what is not renewed any more', () => {
     const renewal = { state: 'refused', because: '$(touch x)', since: new Date(NOW).toISOString() } as const;
-    expect(renderPromptLine({ grants: [grant({ renewal })] }, NOW)).toBe(
+    expect(renderPromptLine({ ...NO_GLASS, grants: [grant({ renewal })] }, NOW)).toBe(
       `${at(NOW + 7_200_000)} not renewed: db-replica:read\n`,
     );
     const failing = { ...renewal, state: 'failing' } as const;
-    expect(renderPromptLine({ grants: [grant({ renewal: failing })] }, NOW)).toContain(' P1-123 ');
+    expect(renderPromptLine({ ...NO_GLASS, grants: [grant({ renewal: failing })] }, NOW)).toContain(
+      ' P1-123 ',
+    );
   });
 
   it('is not there for what has ended, or is not held here', () => {
     const grants = [grant({ endsAt: new Date(NOW).toISOString() }), grant({ credentialExpiresAt: null })];
-    expect(renderPromptLine({ grants }, NOW)).toBe('');
+    expect(renderPromptLine({ ...NO_GLASS, grants }, NOW)).toBe('');
   });
 
   it.each([
@@ -72,24 +75,26 @@ describe('the row', () => {
       'a'.repeat(40),
     ],
   ])('leaves out %s', (_, more, text) => {
-    expect(renderPromptLine({ grants: [grant(more)] }, NOW)).toBe(`${at(NOW + 7_200_000)} ${text}\n`);
+    expect(renderPromptLine({ ...NO_GLASS, grants: [grant(more)] }, NOW)).toBe(
+      `${at(NOW + 7_200_000)} ${text}\n`,
+    );
   });
 
   it('is not there at all for a resource that is no name, and never more than 20', () => {
     const evil = grant({ target: { resource: '`x`\n', role: 'r' } });
-    expect(renderPromptLine({ grants: [evil] }, NOW)).toBe('');
+    expect(renderPromptLine({ ...NO_GLASS, grants: [evil] }, NOW)).toBe('');
     const many = Array.from({ length: 50 }, () => grant());
-    expect(renderPromptLine({ grants: many }, NOW).split('\n')).toHaveLength(21);
+    expect(renderPromptLine({ ...NO_GLASS, grants: many }, NOW).split('\n')).toHaveLength(21);
   });
 
   it('is written only when it changes', () => {
     const { paths } = testContext();
-    const [write, ...more] = changedPromptLine(paths, { grants: [grant()] }, NOW);
+    const [write, ...more] = changedPromptLine(paths, { ...NO_GLASS, grants: [grant()] }, NOW);
     expect([write?.path, more]).toEqual([paths.promptFile, []]);
     mkdirSync(paths.stateDir, { recursive: true });
     writeFileSync(paths.promptFile, write!.data, { mode: 0o600 });
-    expect(changedPromptLine(paths, { grants: [grant()] }, NOW)).toEqual([]);
-    expect(changedPromptLine(paths, { grants: [] }, NOW)).toHaveLength(1);
+    expect(changedPromptLine(paths, { ...NO_GLASS, grants: [grant()] }, NOW)).toEqual([]);
+    expect(changedPromptLine(paths, { ...NO_GLASS, grants: [] }, NOW)).toHaveLength(1);
   });
 });
 

@@ -14,11 +14,15 @@ import { X509 } from './x509.ts';
 /** What logs in, besides the public part. */
 export type CredentialSecret =
   | { readonly kind: 'postgres'; readonly password: string }
+  /** By certificate: `privateKey` as PKCS#8 PEM. */
+  | { readonly kind: 'postgres'; readonly privateKey: string }
   /** `privateKey` in OpenSSH's own form, `publicKey` as a line. */
   | { readonly kind: 'ssh'; readonly privateKey: string; readonly publicKey: string }
   | { readonly kind: 'mariadb'; readonly password: string }
   | { readonly kind: 'redis'; readonly password: string }
   | { readonly kind: 'kubernetes'; readonly token: string }
+  /** By certificate: `privateKey` as PKCS#8 PEM. */
+  | { readonly kind: 'kubernetes'; readonly privateKey: string }
   | {
       readonly kind: 'aws';
       readonly accessKeyId: string;

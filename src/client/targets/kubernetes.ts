@@ -15,6 +15,7 @@ import { contextOf, formatKubeconfig, type Kubeconfig, mergeOpen, ownName } from
 import { kubectlFiles } from './kubectl-files.ts';
 
 const [KUBECONFIG, TOKEN, EXEC_CREDENTIAL] = ['kubeconfig', 'token', 'exec-credential.json'];
+const [CERTIFICATE, KEY] = ['cert.pem', 'key.pem'];
 /** RFC 6750 section 2.1. */
 const BEARER = /^[A-Za-z0-9._~+/-]{1,16000}=*$/;
 
@@ -34,16 +35,17 @@ export const KUBERNETES: ClientTarget<'kubernetes'> = {
   },
 
   files(credential, folder) {
-    const { secret, receivedAtMs, lifeSeconds } = credential;
+    const { receivedAtMs, lifeSeconds } = credential;
+    const { files, shown } = loginOf(credential);
     return {
-      [TOKEN]: secret.token,
+      ...files,
       [KUBECONFIG]: formatKubeconfig(kubeconfigOf(credential, folder)),
       // kubectl holds it against this machine's clock, as we do.
       [EXEC_CREDENTIAL]: `${JSON.stringify({
         apiVersion: EXEC_VERSIONS[0],
         kind: 'ExecCredential',
         status: {
-          token: secret.token,
+          ...shown,
           expirationTimestamp: formatInstant(receivedAtMs + Math.floor(lifeSeconds) * 1000),
         },
       })}\n`,
@@ -69,12 +71,31 @@ export const KUBERNETES: ClientTarget<'kubernetes'> = {
   tool: () => ['kubectl'],
 };
 
-function kubeconfigOf({ publicPart, target }: Held<'kubernetes'>, folder: string): Kubeconfig {
+/** The files of what logs in, and the same as a plugin answers it. */
+function loginOf({ secret, publicPart }: Held<'kubernetes'>) {
+  if ('token' in secret) return { files: { [TOKEN]: secret.token }, shown: { token: secret.token } };
+  const { certificate } = publicPart;
+  if (certificate === undefined) throw new AppError('corrupt_file', 'the certificate is missing');
+  return {
+    files: { [CERTIFICATE]: certificate, [KEY]: secret.privateKey },
+    shown: { clientCertificateData: certificate, clientKeyData: secret.privateKey },
+  };
+}
+
+function kubeconfigOf({ publicPart, secret, target }: Held<'kubernetes'>, folder: string): Kubeconfig {
   const own = ownName(formatTarget(target));
   const context = contextOf(own, own, publicPart.namespace);
   return {
     clusters: [{ name: own, cluster: clusterOf(publicPart) }],
-    users: [{ name: own, user: { tokenFile: join(folder, TOKEN) } }],
+    users: [
+      {
+        name: own,
+        user:
+          'token' in secret
+            ? { tokenFile: join(folder, TOKEN) }
+            : { 'client-certificate': join(folder, CERTIFICATE), 'client-key': join(folder, KEY) },
+      },
+    ],
     contexts: [
       { name: target.resource, context },
       { name: formatTarget(target), context },

@@ -1,5 +1,6 @@
-/** `psql` and everything else on libpq: a password file and a service file. */
+/** `psql` and everything else on libpq: a service file, and a password file or a certificate with its key. */
 import { join } from 'node:path';
+import { AppError } from '../../protocol/errors.ts';
 import { formatTarget, parseTarget } from '../../protocol/names.ts';
 import type { ClientPaths } from '../paths.ts';
 import { grantFolder, joinedFile } from '../session-paths.ts';
@@ -8,6 +9,8 @@ import { plain, unsafeValue } from './config-text.ts';
 import { createPassword } from './password.ts';
 
 type Part = PartOf<'postgres'>;
+
+const NAMES = { certificate: 'cert.pem', key: 'key.pem', password: 'pgpass' };
 
 export const POSTGRES: ClientTarget<'postgres'> = {
   prepare() {
@@ -27,13 +30,15 @@ export const POSTGRES: ClientTarget<'postgres'> = {
     const { publicPart, secret, target } = credential;
     const sections = [target.resource, formatTarget(target)];
     return {
-      pgpass: pgpassLine(publicPart, secret.password),
+      ...('password' in secret
+        ? { [NAMES.password]: pgpassLine(publicPart, secret.password) }
+        : { [NAMES.certificate]: certificateOf(publicPart), [NAMES.key]: secret.privateKey }),
       'pg_service.conf': sections.map((name) => serviceSection(name, credential, folder)).join(''),
       ...(publicPart.caPem === undefined ? {} : { 'ca.pem': publicPart.caPem }),
     };
   },
 
-  joined: ['pgpass', 'pg_service.conf'],
+  joined: [NAMES.password, 'pg_service.conf'],
 
   toolFiles: ({ joined, known }) => ({ 'pg_service.conf': services(joined('pg_service.conf'), known) }),
 
@@ -43,18 +48,19 @@ export const POSTGRES: ClientTarget<'postgres'> = {
     if (first !== undefined && credentials.length === 1) return oneTarget(paths, first);
     return {
       PGSERVICEFILE: joinedFile(paths, 'pg_service.conf'),
-      PGPASSFILE: joinedFile(paths, 'pgpass'),
+      PGPASSFILE: joinedFile(paths, NAMES.password),
     };
   },
 
-  secretEnvironment: ({ password }) => ({ PGPASSWORD: password }),
-  formats: { pgpass: 'pgpass' },
+  secretEnvironment: (secret): Record<string, string> =>
+    'password' in secret ? { PGPASSWORD: secret.password } : {},
+  formats: { pgpass: NAMES.password },
   usualFormat: 'env',
   tool: () => ['psql'],
 };
 
 function oneTarget(paths: ClientPaths, credential: Held<'postgres'>): Record<string, string> {
-  const { grantId, publicPart } = credential;
+  const { grantId, publicPart, secret } = credential;
   const folder = grantFolder(paths, grantId);
   const rootCert = rootCertificate(publicPart, folder);
   return {
@@ -62,7 +68,9 @@ function oneTarget(paths: ClientPaths, credential: Held<'postgres'>): Record<str
     PGPORT: String(publicPart.port),
     PGUSER: publicPart.user,
     PGDATABASE: publicPart.database,
-    PGPASSFILE: join(folder, 'pgpass'),
+    ...('password' in secret
+      ? { PGPASSFILE: join(folder, NAMES.password) }
+      : { PGSSLCERT: join(folder, NAMES.certificate), PGSSLKEY: join(folder, NAMES.key) }),
     PGSSLMODE: publicPart.sslMode,
     PGAPPNAME: applicationName(credential),
     ...(rootCert === undefined ? {} : { PGSSLROOTCERT: rootCert }),
@@ -92,7 +100,9 @@ function serviceSection(name: string, credential: Held<'postgres'>, folder: stri
     port: String(part.port),
     dbname: part.database,
     user: part.user,
-    passfile: join(folder, 'pgpass'),
+    ...('password' in credential.secret
+      ? { passfile: join(folder, NAMES.password) }
+      : { sslcert: join(folder, NAMES.certificate), sslkey: join(folder, NAMES.key) }),
     sslmode: part.sslMode,
     application_name: applicationName(credential),
     ...(rootCert === undefined ? {} : { sslrootcert: rootCert }),
@@ -114,6 +124,11 @@ function services(held: string, known: readonly KnownTarget[]): string {
   const missing = [...sections.keys()].filter((name) => !held.includes(`[${name}]\n`));
   const hints = missing.map((name) => `[${name}]\nhostaddr=no access now: oncall request ${name}\n\n`);
   return `# what you hold, and how to get the rest\n${held}${hints.join('')}`;
+}
+
+function certificateOf({ certificate }: Part): string {
+  if (certificate !== undefined) return certificate;
+  throw new AppError('corrupt_file', 'the certificate for the database is missing');
 }
 
 /** Without a CA of the catalogue's, verify-full means a publicly trusted server (libpq 16 and later). */

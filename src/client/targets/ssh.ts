@@ -17,14 +17,7 @@ export const SSH: ClientTarget<'ssh'> = {
       loading.catch(() => {});
   },
 
-  async createMaterial() {
-    const { generateKeyPairSync } = await import('node:crypto');
-    const { formatOpenSshPrivateKey } = await import('../../protocol/ssh-key.ts');
-    const { formatSshPublicKey } = await import('../../protocol/ssh-wire.ts');
-    const pair = generateKeyPairSync('ed25519');
-    const publicKey = formatSshPublicKey(pair.publicKey);
-    return materialOf({ kind: 'ssh', privateKey: formatOpenSshPrivateKey(pair.privateKey), publicKey });
-  },
+  createMaterial: async () => materialOf(await createSshKey()),
 
   /** One key a grant: a renewal then changes the certificate alone, and no tool sees a pair that does not match. */
   reuse: materialOf,
@@ -57,6 +50,15 @@ export const SSH: ClientTarget<'ssh'> = {
   usualFormat: 'ssh',
   tool: ({ hosts }, place) => ['ssh', place ?? hosts[0]?.name ?? 'HOST'],
 };
+
+export async function createSshKey(): Promise<SecretOf<'ssh'>> {
+  const { generateKeyPairSync } = await import('node:crypto');
+  const { formatOpenSshPrivateKey } = await import('../../protocol/ssh-key.ts');
+  const { formatSshPublicKey } = await import('../../protocol/ssh-wire.ts');
+  const pair = generateKeyPairSync('ed25519');
+  const publicKey = formatSshPublicKey(pair.publicKey);
+  return { kind: 'ssh', privateKey: formatOpenSshPrivateKey(pair.privateKey), publicKey };
+}
 
 /** One alone reads its own file, so that another grant on the same host does not come first. */
 function configFile(paths: ClientPaths, credentials: readonly Held<'ssh'>[]): string {

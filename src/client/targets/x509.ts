@@ -9,15 +9,7 @@ import { webEnvironment } from './web-environment.ts';
 const NAMES = { certificate: 'cert.pem', key: 'key.pem', both: 'client.pem', ca: 'ca.pem' };
 
 export const X509: ClientTarget<'x509'> = {
-  async createMaterial() {
-    const { generateKeyPairSync } = await import('node:crypto');
-    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-    return materialOf({
-      kind: 'x509',
-      privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-      publicKey: publicKey.export({ type: 'spki', format: 'der' }).toString('base64'),
-    });
-  },
+  createMaterial: async () => materialOf(await createX509Key()),
 
   /** One key a grant: a renewal then changes the certificate alone, and no tool sees a pair that does not match. */
   reuse: materialOf,
@@ -62,6 +54,16 @@ export const X509: ClientTarget<'x509'> = {
   usualFormat: 'pem',
   tool: ({ url }) => ['curl', url],
 };
+
+export async function createX509Key(): Promise<SecretOf<'x509'>> {
+  const { generateKeyPairSync } = await import('node:crypto');
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  return {
+    kind: 'x509',
+    privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    publicKey: publicKey.export({ type: 'spki', format: 'der' }).toString('base64'),
+  };
+}
 
 function materialOf(secret: SecretOf<'x509'>): Material<'x509'> {
   return { material: { kind: 'x509', publicKey: secret.publicKey }, secretFor: async () => secret };

@@ -35,7 +35,7 @@ export const PackPlace = Type.Union([
   Type.Omit(SshPart, ['certificate'], { additionalProperties: false }),
   Type.Omit(X509Part, ['certificate'], { additionalProperties: false }),
   Type.Omit(PostgresPart, ['certificate'], { additionalProperties: false }),
-  Type.Omit(KubernetesPart, ['sealedToken'], { additionalProperties: false }),
+  Type.Omit(KubernetesPart, ['sealedToken', 'certificate'], { additionalProperties: false }),
   AwsPlace,
 ]);
 export type PackPlace = Static<typeof PackPlace>;

@@ -14,4 +14,6 @@ export const KubernetesPart = strict({
   namespace: Type.Optional(Type.String()),
   /** A bearer token, sealed for this credential (`protocol/credential-seal.ts`). */
   sealedToken: Type.String(),
+  /** PEM: the login is by client certificate, and there is no token (break-glass). */
+  certificate: Type.Optional(Type.String()),
 });

@@ -1,0 +1,203 @@
+// A device on the disk as `oncall enroll` leaves it, and packs on it as a broker makes them: with CAs of the test's own, by
+// src/break-glass itself. No broker is there.
+import 'reflect-metadata';
+import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
+import { join } from 'node:path';
+import { deviceWebhookKey, planSlots, sealPart, signPack } from '../../src/break-glass/pack.ts';
+import { keepPack, type PackKey } from '../../src/client/break-glass/packs.ts';
+import { type ClientConfig, saveConfig } from '../../src/client/config.ts';
+import { createDeviceKeys, type NewDeviceKeys } from '../../src/client/device-key.ts';
+import { openKeystore } from '../../src/client/keystore.ts';
+import { createSshKey } from '../../src/client/targets/ssh.ts';
+import { createX509Key } from '../../src/client/targets/x509.ts';
+import { createX509Ca } from '../../src/issuers/x509-ca.ts';
+import { breakGlassKeyId, breakGlassName } from '../../src/protocol/break-glass-names.ts';
+import { createId } from '../../src/protocol/ids.ts';
+import { formatPublicKey } from '../../src/protocol/keys.ts';
+import type { Pack, PackPlace } from '../../src/protocol/messages.ts';
+import { encodeCertificate } from '../../src/protocol/ssh-certificate.ts';
+import { formatSshPublicKey, splitSshLine, sshPublicKeyBlob } from '../../src/protocol/ssh-wire.ts';
+import { formatInstant } from '../../src/protocol/time.ts';
+import { type TestContext, testContext } from '../client/fixture.ts';
+import { freePort } from '../support/temp.ts';
+
+export const HOUR_MS = 3_600_000;
+export const WEBHOOK_SECRET = 'the-secret-of-the-catalogue';
+
+type Keys = { publicKey: KeyObject; privateKey: KeyObject };
+
+/** Who signs packs, and certificates for break-glass. */
+export interface GlassAuthority {
+  identity: Keys;
+  identityKey: string;
+  sshCa: Keys;
+  /** A line for TrustedUserCAKeys. */
+  sshCaLine: string;
+  x509Ca: Keys;
+}
+
+export function glassAuthority(identity: Keys = generateKeyPairSync('ed25519')): GlassAuthority {
+  const [sshCa, x509Ca] = [generateKeyPairSync('ed25519'), generateKeyPairSync('ed25519')];
+  const identityKey = formatPublicKey(identity.publicKey);
+  return { identity, identityKey, sshCa, sshCaLine: formatSshPublicKey(sshCa.publicKey), x509Ca };
+}
+
+export interface GlassDevice {
+  context: TestContext;
+  config: ClientConfig;
+  keys: NewDeviceKeys;
+  home: string;
+}
+
+/** With the file keystore. The broker's port is one that nobody listens at, unless `trust` says where it is. */
+export async function glassDevice(
+  authority: GlassAuthority,
+  {
+    id = createId('dev', Date.now()),
+    user = 'ana',
+    trust = {},
+    now = Date.now,
+  }: {
+    id?: string;
+    user?: string;
+    trust?: Partial<ClientConfig>;
+    now?: () => number;
+  } = {},
+): Promise<GlassDevice> {
+  const context = testContext({ now });
+  const keys = await createDeviceKeys();
+  await (await openKeystore('file', context)).save(keys.keyId, keys.record);
+  const config: ClientConfig = {
+    version: 1,
+    broker: `http://127.0.0.1:${await freePort()}/`,
+    identityKey: authority.identityKey,
+    logKey: authority.identityKey,
+    origin: 'oncall.test/audit',
+    ca: 'pinned',
+    user,
+    device: { id, keyId: keys.keyId, name: 'laptop', keystore: 'file' },
+    ...trust,
+  };
+  await saveConfig(context.paths, config);
+  return { context, config, keys, home: join(String(context.env.ONCALL_HOME)) };
+}
+
+export interface PackOptions {
+  resource?: string;
+  role?: string;
+  place: PackPlace;
+  startsAtMs?: number;
+  coverMs?: number;
+  epoch?: number;
+  webhookUrl?: string;
+  nowMs?: number;
+}
+
+/** As the broker would make it for this device, for a key that the device has made. */
+export async function makePack(
+  authority: GlassAuthority,
+  { config, keys }: GlassDevice,
+  options: PackOptions,
+): Promise<{ pack: Pack; key: PackKey }> {
+  const {
+    place,
+    resource = 'db-host',
+    role = 'operator',
+    epoch = 1,
+    webhookUrl,
+    nowMs = Date.now(),
+  } = options;
+  const startsAtMs = options.startsAtMs ?? nowMs - 10 * 60_000;
+  const endsAtMs = startsAtMs + (options.coverMs ?? 2 * HOUR_MS);
+  const id = createId('bg', nowMs);
+  const key = place.kind === 'ssh' ? await createSshKey() : await createX509Key();
+  const name = breakGlassName({ resource, role });
+  const certificate = await certifier(authority, key, name, config.user, id);
+  const slots = await Promise.all(
+    planSlots(startsAtMs, endsAtMs).map(async ({ number, notBeforeMs, notAfterMs }) => ({
+      number,
+      notBefore: formatInstant(notBeforeMs),
+      notAfter: formatInstant(notAfterMs),
+      serial: String(number + 1),
+      sealed: await sealPart(
+        keys.sealingKey,
+        id,
+        number,
+        Buffer.from(await certificate(number, notBeforeMs, notAfterMs)),
+      ),
+    })),
+  );
+  const token = deviceWebhookKey(WEBHOOK_SECRET, config.device.id);
+  const pack = signPack(
+    {
+      ...{ schema: 'oncall.pack/v1', id, user: config.user, device: config.device.id, resource, role },
+      ...{ kind: place.kind, epoch, name, place },
+      material: { kind: key.kind, publicKey: key.publicKey },
+      webhook:
+        webhookUrl === undefined
+          ? null
+          : { url: webhookUrl, sealed: await sealPart(keys.sealingKey, id, 'webhook', token) },
+      issuedAt: formatInstant(nowMs),
+      startsAt: formatInstant(startsAtMs),
+      endsAt: formatInstant(endsAtMs),
+      slots,
+    },
+    (bytes) => sign(null, bytes, authority.identity.privateKey),
+  );
+  return { pack, key };
+}
+
+async function certifier(
+  { sshCa, x509Ca }: GlassAuthority,
+  key: PackKey,
+  name: string,
+  user: string,
+  id: string,
+) {
+  const keyIdOf = (slot: number) => breakGlassKeyId({ user, pack: id, slot });
+  if (key.kind === 'ssh') {
+    return async (slot: number, notBeforeMs: number, notAfterMs: number) =>
+      encodeCertificate({
+        subjectPublicKey: splitSshLine(key.publicKey).blob,
+        serial: BigInt(slot + 1),
+        type: 'user',
+        keyId: keyIdOf(slot),
+        principals: [name],
+        validAfterSeconds: Math.floor(notBeforeMs / 1000),
+        validBeforeSeconds: Math.floor(notAfterMs / 1000),
+        criticalOptions: {},
+        extensions: ['permit-pty'],
+        caPublicKey: sshPublicKeyBlob(sshCa.publicKey),
+        sign: (bytes) => sign(null, bytes, sshCa.privateKey),
+      });
+  }
+  const ca = await createX509Ca(x509Ca.privateKey, 'http://127.0.0.1/list');
+  return (slot: number, notBeforeMs: number, notAfterMs: number) =>
+    ca.createCertificate({
+      serial: `0${slot + 1}`.slice(-2),
+      subject: { name, unit: keyIdOf(slot) },
+      alternativeName: `https://broker.test/break-glass/${id}`,
+      publicKey: Buffer.from(key.publicKey, 'base64'),
+      notBeforeMs,
+      notAfterMs,
+    });
+}
+
+/** PEM of the CA behind the certificates of {@link makePack}. */
+export async function x509CaPem({ x509Ca }: GlassAuthority): Promise<string> {
+  return (await createX509Ca(x509Ca.privateKey, 'http://127.0.0.1/list')).certificatePem;
+}
+
+/** Made, and kept on the device. */
+export async function givePack(
+  authority: GlassAuthority,
+  device: GlassDevice,
+  options: PackOptions,
+): Promise<Pack> {
+  const { pack, key } = await makePack(authority, device, options);
+  const { context, config, keys } = device;
+  const cacheKey = Buffer.from(keys.record.cache, 'base64');
+  const keptAt = formatInstant(options.nowMs ?? context.now());
+  await keepPack(context.paths, config, cacheKey, { pack, key, keptAt });
+  return pack;
+}

@@ -1,0 +1,69 @@
+// Break-glass with no broker at all: packs on the disk, the command line as a person types it, and the real tools against a real sshd and a
+// real PostgreSQL.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { parseEntry } from '../../src/break-glass/journal-entry.ts';
+import {
+  type GlassAuthority,
+  type GlassDevice,
+  givePack,
+  glassAuthority,
+  glassDevice,
+} from '../break-glass/device.ts';
+import { type PostgresTarget, postgresTarget, type SshTarget, sshTarget } from '../break-glass/targets.ts';
+import { part } from '../support/parts.ts';
+import { type CliOptions, runCli, startProcess } from '../support/process.ts';
+
+const REASON = ['--reason', 'replica is down and the broker too'];
+
+describe.skipIf(!part('postgres') || !part('psql') || !part('sshd'))('break-glass without a broker', () => {
+  const authority: GlassAuthority = glassAuthority();
+  let [ssh, postgres]: [SshTarget?, PostgresTarget?] = [];
+  let device: GlassDevice;
+  const oncall = (args: readonly string[], options: CliOptions = {}) =>
+    runCli(args, { ...options, env: { ONCALL_HOME: device.home, ...options.env } });
+  const journal = () =>
+    readFileSync(join(device.context.paths.breakGlassDir, 'journal'), 'utf8')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map(parseEntry);
+
+  beforeAll(async () => {
+    [ssh, postgres] = await Promise.all([sshTarget(authority), postgresTarget(authority)]);
+    device = await glassDevice(authority);
+    await givePack(authority, device, { place: ssh.place });
+    await givePack(authority, device, { resource: 'db-replica', role: 'read', place: postgres.place });
+  }, 60_000);
+
+  it('logs in to a host with plain ssh', async () => {
+    const opened = await oncall(['break-glass', 'db-host', ...REASON]);
+    expect(opened).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('BREAK-GLASS db-host:operator'),
+    });
+    expect(opened.stderr).toContain('the broker does not decide');
+    const config = join(device.context.paths.runDir, 'ssh_config');
+    const child = startProcess('ssh', ['-F', config, 'db-host', 'whoami'], { input: '' });
+    expect({ ...(await child.ended), out: child.stdout(), err: child.stderr() }).toMatchObject({
+      code: 0,
+      out: `${ssh?.sshd.login}\n`,
+    });
+    expect(ssh?.sshd.log()).toMatch(/Accepted publickey .*ID bg\/ana\/bg_\w+\/\d+ \(serial \d+\)/);
+    expect(journal().map(({ event }) => event.type)).toEqual(['begin', 'outage', 'open', 'use']);
+  });
+
+  it('runs psql by certificate', async () => {
+    const opened = await oncall(['break-glass', 'db-replica', ...REASON, '--json']);
+    expect(opened).toMatchObject({ code: 0 });
+    expect(opened.json()).toMatchObject({
+      schema: 'oncall.break-glass/v1',
+      decidedBy: 'device',
+      opened: [{ target: { resource: 'db-replica', role: 'read' }, wasOpen: false }],
+    });
+    const query = ['--', 'psql', '-XAtc', 'select count(*), current_user from orders'];
+    const ran = await oncall(['run', 'db-replica', ...query]);
+    expect(ran).toMatchObject({ code: 0, stdout: '42|breakglass_read\n' });
+    expect(journal().at(-1)?.event).toMatchObject({ type: 'use', tool: 'psql' });
+  });
+});
