@@ -21,6 +21,7 @@ import { formatInstant } from '../protocol/time.ts';
 import { createBell } from './bell.ts';
 import { type Clocks, watchClocks } from './clock.ts';
 import { openEar } from './ear.ts';
+import { createGlass } from './glass.ts';
 import type { AgentLog } from './log.ts';
 import type { Notify } from './notify.ts';
 import { pause } from './pause.ts';
@@ -88,6 +89,7 @@ export function startKeeper(input: KeeperInput): Keeper {
   const bell = createBell();
   const renewals = createRenewals({ now, random, ensure: (grants, how) => ensureEach(client, grants, how) });
   const windows = createWindows({ now, random });
+  const glass = createGlass({ client, now, random, log, signal });
   const tell = createTeller({ context, config, now, log, notify: input.notify });
   const partings = watchClocks(clocks);
   const waiters: (() => void)[] = [];
@@ -134,6 +136,7 @@ export function startKeeper(input: KeeperInput): Keeper {
     silentSinceMs = news.silentSinceMs;
     if (news.heardAtMs !== undefined) heard(news.heardAtMs);
     if (everything || told.some(({ event }) => CHANGES.test(event))) renewals.askAgain();
+    if (told.some(({ event }) => event.startsWith('rules.'))) glass.rulesChanged();
     if (everything || told.length > 0) {
       const isEverybodys = !everything && told.every(({ event }) => event.startsWith('incident.'));
       refreshIn(isEverybodys ? random() * CROWD_MS : 0);
@@ -293,7 +296,8 @@ export function startKeeper(input: KeeperInput): Keeper {
   }
 
   function isIdle(): boolean {
-    const isKeeping = input.isBusy() || renewals.ids.length > 0 || listLocalGrants(context).size > 0;
+    const isHolding = renewals.ids.length > 0 || listLocalGrants(context).size > 0 || glass.isBusy;
+    const isKeeping = input.isBusy() || isHolding;
     if (isKeeping) idleSinceMs = now();
     return input.graceMs !== undefined && now() - idleSinceMs >= input.graceMs;
   }
@@ -305,6 +309,8 @@ export function startKeeper(input: KeeperInput): Keeper {
       await refresh();
       await adopt();
       await keep();
+      // While the broker is away it is not asked for packs, and what it granted says nothing about now.
+      await glass.look(isAway || heardAtMs === undefined ? undefined : [...standing.values()]);
       await noteHearing();
     } catch (error) {
       // A full disk, a lock that somebody keeps: the next turn may fare better.
@@ -319,7 +325,8 @@ export function startKeeper(input: KeeperInput): Keeper {
     while (!signal.aborted) {
       await look();
       if (isIdle()) return log.write('idle');
-      const times = [renewals.nextAt(), windows.nextAt(), refreshAtMs].filter((at) => at !== undefined);
+      const next = [renewals.nextAt(), windows.nextAt(), glass.nextAt(), refreshAtMs];
+      const times = next.filter((at) => at !== undefined);
       await bell.wait(Math.max(SHORTEST_MS, Math.min(TICK_MS, ...times.map((at) => at - now()))));
     }
   }

@@ -6,7 +6,6 @@ import type { Opened } from '../client/break-glass/open.ts';
 import type { Probe } from '../client/break-glass/probe.ts';
 import type { Client } from '../client/client.ts';
 import { type Outcome, outcomeOf, outcomeWithin } from '../client/outcome.ts';
-import { readStatusFile } from '../client/status-file.ts';
 import { clientTarget } from '../client/targets/kinds.ts';
 import { AppError } from '../protocol/errors.ts';
 import { formatTarget, type TargetRef } from '../protocol/names.ts';
@@ -260,34 +259,4 @@ function openedLines({ credential, use, webhook }: Opened, now: number): Line[] 
       ? '  everybody who is to know hears of it then'
       : '  the break-glass webhook is told now, everybody else then',
   ];
-}
-
-/** What of these is open by break-glass and good, for a tool; and what is not. Asks nobody. */
-export async function takeOpened(
-  context: Context,
-  targets: readonly TypedTarget[],
-  tool: string,
-): Promise<{ opened: Opened[]; rest: TypedTarget[] }> {
-  const { paths } = await context.clientContext();
-  const open = readStatusFile(paths)?.breakGlass.open ?? [];
-  const opened: Opened[] = [];
-  const rest: TypedTarget[] = [];
-  for (const typed of targets) {
-    const found = open.find(
-      ({ target, expiresAt }) =>
-        target.resource === typed.resource &&
-        (typed.role === undefined || target.role === typed.role) &&
-        Date.parse(expiresAt) > context.now(),
-    );
-    const { useOpened } = await import('../client/break-glass/open.ts');
-    const used = found && (await useOpened(await context.client(), found.target, tool));
-    if (used === undefined) rest.push(typed);
-    else opened.push(used);
-  }
-  for (const { credential, use } of opened)
-    await warn(
-      context.io,
-      `BREAK-GLASS ${formatTarget(credential.target)} until ${bothTimes(credential.expiresAt, context.now())}: ${use.reason}`,
-    );
-  return { opened, rest };
 }

@@ -1,4 +1,6 @@
 import type { AgentLine } from '../client/agent-line.ts';
+import { hasJournal } from '../client/break-glass/journal-place.ts';
+import { packsDueAt } from '../client/break-glass/look-at.ts';
 import type { BrokerClient } from '../client/broker.ts';
 import type { Client } from '../client/client.ts';
 import type { ClientContext } from '../client/context.ts';
@@ -29,6 +31,7 @@ export function createContext(input: ContextInput): Context {
   const { format, env, now, signals, exitWith, agentProgram, completionsDir } = input;
   const io = ioFor(input.io, format);
   const clientContext = once(() => openClientContext({ ...input, io }));
+  let reached = false;
   const config = once(async () => {
     const opened = await client.opened();
     if (opened !== undefined) return opened.config;
@@ -38,7 +41,9 @@ export function createContext(input: ContextInput): Context {
   const client = once(async (): Promise<Client> => {
     const { openClient } = await import('../client/client.ts');
     const opened = await openClient(await clientContext());
-    const broker = onScreen(opened.broker, io, signals.aborted);
+    const broker = onScreen(opened.broker, io, signals.aborted, () => {
+      reached = true;
+    });
     return { ...opened, broker, agent: opened.agent && lineOnScreen(opened.agent, io, signals.aborted) };
   });
   return {
@@ -54,8 +59,22 @@ export function createContext(input: ContextInput): Context {
     config,
     client,
     broker: async () => (await client()).broker,
-    close: async () => (await client.opened())?.broker.close(),
+    async close() {
+      const opened = await client.opened();
+      if (opened === undefined) return;
+      if (!signals.aborted.aborted && isSomethingLeft(opened, reached)) {
+        const { afterCommand } = await import('./after-command.ts');
+        await afterCommand(opened, { reached });
+      }
+      opened.broker.close();
+    },
   };
+}
+
+/** Where an agent works for this device, it is the agent's. */
+function isSomethingLeft({ context, agent }: Client, reached: boolean): boolean {
+  if (agent !== undefined && !agent.isGone) return false;
+  return hasJournal(context.paths) || (reached && packsDueAt(context) <= context.now());
 }
 
 /** `open` at the first call, its result at each; `opened` tells whether there is one to close. */
@@ -88,8 +107,12 @@ async function openClientContext(input: ContextInput): Promise<ClientContext> {
 }
 
 /** The same broker, whose calls end at Ctrl-C and turn a spinner when they take more than a moment. */
-function onScreen(broker: BrokerClient, io: Io, signal: AbortSignal): BrokerClient {
-  const watched = <T>(call: Promise<T>) => orInterrupted(signal, withSpinner(io, 'asking the broker', call));
+function onScreen(broker: BrokerClient, io: Io, signal: AbortSignal, onAnswer: () => void): BrokerClient {
+  const watched = async <T>(call: Promise<T>) => {
+    const answer = await orInterrupted(signal, withSpinner(io, 'asking the broker', call));
+    onAnswer();
+    return answer;
+  };
   return {
     get: (path, options) => watched(broker.get(path, { signal, ...options })),
     post: (path, body, options) => watched(broker.post(path, body, { signal, ...options })),

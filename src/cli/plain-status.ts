@@ -103,6 +103,10 @@ export function writeStatus(
     ageSeconds: ageSeconds(status, now),
     grants: status.grants.filter((grant) => Date.parse(endOf(grant)) > now),
     pending: status.pending.filter(({ expiresAt }) => Date.parse(expiresAt) > now),
+    breakGlass: {
+      ...status.breakGlass,
+      open: status.breakGlass.open.filter(({ expiresAt }) => Date.parse(expiresAt) > now),
+    },
   };
   return writeResult(io, format, { command: 'status', data: rest, lines: () => statusLines(rest, now) });
 }

@@ -288,6 +288,7 @@ describe('the status file', () => {
     writeFileSync(paths.statusFile, JSON.stringify({ ...rest, grants: [grant] }));
     expect(readStatusFile(paths)).toMatchObject({
       ...{ revocationsUnheardSince: null, reviews: [], warnings: [] },
+      breakGlass: { packs: [], open: [], unreported: 0, broken: null },
       grants: [{ id: GRANT_ID, state: 'active', graceEndsAt: null }],
     });
     await noteContact(client);

@@ -17,6 +17,7 @@ import { formatTyped } from '../held-grants.ts';
 import { obtainGrants } from '../obtain-grants.ts';
 import { canAsk, chooseOne } from '../prompt.ts';
 import { runWithAccess } from '../run-with-access.ts';
+import { takeOpened } from '../take-opened.ts';
 import { type AskOptions, readAsk } from './request.ts';
 
 export interface ConnectOptions extends AskOptions {
@@ -65,13 +66,14 @@ export const connectCommand = defineCommand<ConnectOptions>({
 export async function runConnect(context: Context, options: ConnectOptions): Promise<void> {
   const { target, place, args } = options;
   await context.client();
-  const grants = await obtainGrants(context, { ...options, targets: [target] });
+  const { opened, rest } = await takeOpened(context, [target], 'oncall connect');
+  const grants = rest.length === 0 ? [] : await obtainGrants(context, { ...options, targets: rest });
   if (grants.length > 1) {
     throw new AppError('usage', `${formatTyped(target)} is a bundle: nothing says which part to open`, {
       hint: `name one: ${grants.map((grant) => formatTarget(grant.target)).join(', ')}`,
     });
   }
-  const code = await runWithAccess(context, grants, async ([credential]) => {
+  const code = await runWithAccess(context, { grants, opened }, async ([credential]) => {
     if (credential === undefined) throw new AppError('internal', 'no credential came back');
     const [program, ...own] = await clientFor(context, credential, place);
     return [program, ...own, ...args];

@@ -13,6 +13,7 @@ import { defineCommand, firstArgument, readTarget, type TypedTarget, textOption 
 import type { Context } from '../context.ts';
 import { findGrant, formatTyped, notHeld, standingGrants } from '../held-grants.ts';
 import { warn, writeJson } from '../io.ts';
+import { openFor, takeOpened } from '../take-opened.ts';
 
 /** A third of the shortest life that a credential of such a tool has. */
 const LONG_ENOUGH_MS = 200_000;
@@ -80,7 +81,10 @@ interface Kept {
 async function findKept(context: Context, { target, format }: CredentialOptions): Promise<Kept | undefined> {
   if (format === undefined) return undefined;
   const { paths } = await context.clientContext();
-  const grant = findGrant(target, readStatusFile(paths)?.grants ?? []);
+  const status = readStatusFile(paths);
+  // Each use of what was opened by break-glass is written down: it is never just printed again.
+  if (openFor(status, target, context.now()).length > 0) return undefined;
+  const grant = findGrant(target, status?.grants ?? []);
   if (grant === undefined) return undefined;
   const { formats, goodUntilMs, answer } = clientTarget(grant.kind);
   const name = formats[format];
@@ -92,22 +96,18 @@ async function findKept(context: Context, { target, format }: CredentialOptions)
 
 async function printFresh(context: Context, options: CredentialOptions): Promise<void> {
   const { target } = options;
-  const grant = findGrant(target, await standingGrants(context));
-  if (grant === undefined) throw notHeld(formatTyped(target));
-  const { formats, usualFormat, secretEnvironment, answer } = clientTarget(grant.kind);
+  const { opened } = await takeOpened(context, [target], 'oncall credential');
+  const credential = opened[0] ?? (await granted(context, target));
+  const { kind } = credential.publicPart;
+  const { formats, usualFormat, secretEnvironment, answer } = clientTarget(kind);
   const format = options.format ?? (context.format === 'table' ? usualFormat : 'json');
   if (format !== 'env' && format !== 'json' && !(format in formats)) {
-    throw new AppError(
-      'usage',
-      `--format ${format} does not fit ${target.resource}, which is ${grant.kind}`,
-      {
-        hint: `use --format ${usualFormat} or json`,
-      },
-    );
+    throw new AppError('usage', `--format ${format} does not fit ${target.resource}, which is ${kind}`, {
+      hint: `use --format ${usualFormat} or json`,
+    });
   }
-  const credential = await ensureCredential(await context.client(), grant);
   const { paths } = await context.clientContext();
-  const folder = grantFolder(paths, grant.id);
+  const folder = grantFolder(paths, credential.grantId);
   if (format === 'json') {
     const lineFormat = context.format === 'ndjson' ? 'ndjson' : 'json';
     return writeJson(context.io.stdout, lineFormat, {
@@ -120,8 +120,20 @@ async function printFresh(context: Context, options: CredentialOptions): Promise
     const lines = Object.entries(env).map(([name, value]) => `export ${name}=${shellQuote(value)}\n`);
     return context.io.stdout.write(lines.join(''));
   }
-  const text = await readFile(join(folder, formats[format] ?? ''), 'utf8');
+  const name = formats[format] ?? '';
+  const text = await readFile(join(folder, name), 'utf8').catch((cause: unknown) => {
+    throw new AppError('usage', `there is no ${name} for ${target.resource}: it logs in by certificate`, {
+      hint: 'use --format env or json',
+      cause,
+    });
+  });
   context.io.stdout.write(answer?.(format, text, context.env) ?? text);
+}
+
+async function granted(context: Context, target: TypedTarget): Promise<HeldCredential> {
+  const grant = findGrant(target, await standingGrants(context));
+  if (grant === undefined) throw notHeld(formatTyped(target));
+  return ensureCredential(await context.client(), grant);
 }
 
 function secretJson({ target, grantId, expiresAt, publicPart, secret }: HeldCredential): object {

@@ -6,6 +6,7 @@ import { formatTarget } from '../../protocol/names.ts';
 import { defineCommand, readTarget, type TypedTarget } from '../command.ts';
 import type { Context } from '../context.ts';
 import { formatTyped } from '../held-grants.ts';
+import { openFor } from '../take-opened.ts';
 
 export interface HeldOptions {
   readonly targets: readonly TypedTarget[];
@@ -38,7 +39,8 @@ export async function runHeld(context: Context, { targets }: HeldOptions): Promi
     ({ id, credentialExpiresAt }) =>
       Date.parse(credentialExpiresAt ?? '') > context.now() && existsSync(grantFolder(paths, id)),
   );
-  if (lives) return;
+  const isOpen = ({ pack }: { pack: string }) => existsSync(grantFolder(paths, pack));
+  if (lives || targets.some((typed) => openFor(status, typed, context.now()).some(isOpen))) return;
   const [grant] = grants;
   if (grant === undefined) throw nothingHeld(targets, status);
   const name = formatTarget(grant.target);

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { AppError, isAppError } from '../../protocol/errors.ts';
 import {
   defineCommand,
@@ -11,6 +12,7 @@ import type { Context } from '../context.ts';
 import { StatusError } from '../failure.ts';
 import { obtainGrants } from '../obtain-grants.ts';
 import { runWithAccess } from '../run-with-access.ts';
+import { takeOpened } from '../take-opened.ts';
 import { type AskOptions, readAsk } from './request.ts';
 
 export interface RunOptions extends AskOptions {
@@ -77,6 +79,8 @@ export async function runRun(context: Context, options: RunOptions): Promise<voi
 async function prepareAndRun(context: Context, options: RunOptions): Promise<number> {
   // Before a question is asked that only a device of ours may ask.
   await context.client();
-  const grants = await obtainGrants(context, options);
-  return runWithAccess(context, grants, async () => options.command);
+  const [program] = options.command;
+  const { opened, rest } = await takeOpened(context, options.targets, basename(program));
+  const grants = rest.length === 0 ? [] : await obtainGrants(context, { ...options, targets: rest });
+  return runWithAccess(context, { grants, opened }, async () => options.command);
 }

@@ -1,4 +1,4 @@
-import type { StatusFile, StatusGrant, StatusPending } from '../../client/status-file.ts';
+import type { StatusBreakGlass, StatusFile, StatusGrant, StatusPending } from '../../client/status-file.ts';
 import { formatTarget } from '../../protocol/names.ts';
 import type { Line, Piece } from '../io.ts';
 import { tableLines } from '../table.ts';
@@ -14,6 +14,7 @@ export function statusLines(
   const { grants, pending, incidents, shifts, approvalsWaiting, notices } = status;
   const { revocationsUnheardSince: unheard, unreachableSince = null } = status;
   return [
+    ...openGlassLines(status.breakGlass, now),
     ...(unheard === null ? [] : [unheardLine(unheard, now)]),
     ...(grants.length === 0 ? [`${status.user} holds no access`] : grantLines(grants, now)),
     ...grants.flatMap((grant) => graceLines(grant, now)),
@@ -34,6 +35,7 @@ export function statusLines(
     ...status.warnings.map(
       (text): Line => [{ text: 'warning', style: 'yellow' }, ` ${localWords(text, now)}`],
     ),
+    ...packLines(status.breakGlass, now),
     ...notices.map(
       ({ at, text }): Line => [
         { text: 'note', style: 'cyan' },
@@ -43,6 +45,39 @@ export function statusLines(
     ...(unreachableSince === null ? [] : [unreachableLine(unreachableSince, now)]),
     { text: `as of ${relativeTime(Date.parse(status.brokerContactAt), now)}`, style: 'dim' },
   ];
+}
+
+/** First of all, and red: nobody forgets that it is open. */
+function openGlassLines({ open, unreported, broken }: StatusBreakGlass, now: number): Line[] {
+  const banners = open.map(({ target, expiresAt, reason, pack, slot, drill }): Line => {
+    const words = `${drill ? 'DRILL: ' : ''}BREAK-GLASS OPEN`;
+    return [
+      { text: words, style: 'red' },
+      ' ',
+      { text: formatTarget(target), style: 'bold' },
+      ` until ${bothTimes(expiresAt, now)}: ${reason}  ${pack} slot ${slot}`,
+    ];
+  });
+  const waiting = `${unreported} ${unreported === 1 ? 'entry' : 'entries'} of the break-glass journal`;
+  return [
+    ...banners,
+    ...(broken === null
+      ? []
+      : [[{ text: 'journal', style: 'red' }, ` broken at the broker: ${broken}`] as Line]),
+    ...(unreported === 0
+      ? []
+      : [[{ text: 'journal', style: 'yellow' }, ` ${waiting} to go to the broker`] as Line]),
+  ];
+}
+
+function packLines({ packs }: StatusBreakGlass, now: number): Line[] {
+  const lasting = packs.filter(({ endsAt }) => Date.parse(endsAt) > now);
+  return lasting.map(({ target, issuedAt, startsAt, endsAt }): Line => {
+    const age = relativeTime(Date.parse(issuedAt), now);
+    const covers =
+      Date.parse(startsAt) > now ? `from ${bothTimes(startsAt, now)}` : `until ${bothTimes(endsAt, now)}`;
+    return `break-glass ready for ${formatTarget(target)}: pack of ${age}, covers ${covers}`;
+  });
 }
 
 function grantLines(grants: readonly StatusGrant[], now: number): Line[] {

@@ -10,7 +10,7 @@ import { followSession } from '../tool-files.ts';
 import { endOf } from './choose.ts';
 import { noteGlass } from './glass-status.ts';
 import { withJournal } from './journal.ts';
-import { hasJournal } from './journal-files.ts';
+import { hasJournal } from './journal-place.ts';
 import { alone } from './open.ts';
 import { glassKeys } from './owner.ts';
 import { isPackId, type KeptPack, listPacks } from './packs.ts';

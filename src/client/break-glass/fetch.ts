@@ -2,25 +2,20 @@
  * Fetching packs while all is well: those that the broker plans for this device, each for a key made here, on the disk before the broker is
  * told that it is. What is not planned any more goes: it was replaced, or its shift is somebody else's.
  */
-import { join } from 'node:path';
 import { AppError, isAppError } from '../../protocol/errors.ts';
 import type { PlannedPack } from '../../protocol/messages.ts';
 import { formatTarget } from '../../protocol/names.ts';
 import { formatInstant } from '../../protocol/time.ts';
 import { confirmPack, getPackPlan, requestPack } from '../calls.ts';
 import type { Client } from '../client.ts';
-import { readSafeFile, removePath } from '../files.ts';
 import { createSshKey } from '../targets/ssh.ts';
 import { createX509Key } from '../targets/x509.ts';
-import { writeFiles } from '../write-files.ts';
 import { noteGlass } from './glass-status.ts';
+import { AFTER_FAILURE_MS, LOOK_EVERY_MS, lookAgainIn } from './look-at.ts';
 import { alone } from './open.ts';
 import { type GlassKeys, glassKeys } from './owner.ts';
 import { type KeptPack, keepPack, listPacks, noteConfirmed, removePack } from './packs.ts';
 import { peekJournal } from './peek.ts';
-
-/** How often the plan is looked at, and how soon again after a failure. */
-const [EVERY_MS, AFTER_FAILURE_MS] = [30 * 60_000, 5 * 60_000];
 
 export interface PackNews {
   readonly fetched: readonly string[];
@@ -31,26 +26,15 @@ export interface PackNews {
 
 const NOTHING: PackNews = { fetched: [], removed: [], failure: undefined };
 
-/** When it is time to look again, milliseconds since 1970 by this device's clock. */
-export function packsDueAt({ paths, now }: Client['context']): number {
-  const text = readSafeFile(lookFile(paths))?.toString('utf8') ?? '';
-  const at = Date.parse(text.trim());
-  // Further away than it is ever set: the clock was set back since, or it is damaged.
-  return at - now() <= EVERY_MS ? at : now();
-}
-
-export function lookAgainSoon({ paths }: Client['context']): void {
-  removePath(lookFile(paths));
-}
-
 /** Throws what asking the broker for its plan throws; an older broker has none, which is fine. */
 export async function refreshPacks(client: Client): Promise<PackNews> {
   const { context, config, broker } = client;
   const { paths } = context;
   const keys = await glassKeys(client);
   if (keys === undefined) return NOTHING;
-  const plan = await getPackPlan(broker).catch((error: unknown) => {
+  const plan = await getPackPlan(broker).catch(async (error: unknown) => {
     if (isAppError(error, 'not_found')) return { packs: [] };
+    await lookAgainIn(context, AFTER_FAILURE_MS);
     throw error;
   });
   const before = listPacks(paths, config).packs;
@@ -73,7 +57,7 @@ export async function refreshPacks(client: Client): Promise<PackNews> {
   }
   const removed = unneeded(client, before, kept);
   for (const id of removed) removePack(paths, id);
-  await noteLooked(context, failure);
+  await lookAgainIn(context, failure === undefined ? LOOK_EVERY_MS : AFTER_FAILURE_MS);
   if (fetched.length > 0 || removed.length > 0) await alone(context, () => noteGlass(context, config));
   return { fetched, removed, failure };
 }
@@ -117,14 +101,4 @@ function isSame(pack: KeptPack['pack'], planned: PlannedPack): boolean {
     startsAt === planned.startsAt &&
     epoch === planned.epoch
   );
-}
-
-async function noteLooked({ paths, now }: Client['context'], failure: AppError | undefined): Promise<void> {
-  const at = now() + (failure === undefined ? EVERY_MS : AFTER_FAILURE_MS);
-  await writeFiles([{ path: lookFile(paths), data: `${formatInstant(at)}\n`, isCopy: true }]);
-}
-
-/** When the plan is to be looked at again. */
-function lookFile({ breakGlassDir }: Client['context']['paths']): string {
-  return join(breakGlassDir, 'look-at');
 }

@@ -6,7 +6,7 @@
 import { isAppError } from '../../protocol/errors.ts';
 import type { JournalReply } from '../../protocol/messages.ts';
 import type { ClientContext } from '../context.ts';
-import { hasJournal } from './journal-files.ts';
+import { hasJournal } from './journal-place.ts';
 
 export interface GateInput extends Pick<ClientContext, 'paths' | 'now' | 'warn'> {
   /** Undefined for what is no device yet. */

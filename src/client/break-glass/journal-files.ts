@@ -7,13 +7,13 @@
  * comes and does not follow what it has, and the target's own record of logins does.
  */
 import { closeSync, fsync, ftruncateSync, lstatSync, openSync, renameSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { emptyHead, type JournalHead } from '../../break-glass/journal-entry.ts';
 import { AppError } from '../../protocol/errors.ts';
 import { ensureDir, hasModes, readSafeFile, writeFailure } from '../files.ts';
 import type { ClientPaths } from '../paths.ts';
 import { writeFileAtomic } from '../write-files.ts';
+import { journalFiles } from './journal-place.ts';
 import type { SlotUse } from './slot-uses.ts';
 
 const VERSION = 1;
@@ -33,31 +33,6 @@ export interface JournalBase {
   readonly uses: readonly SlotUse[];
   /** What the broker says is wrong with this journal. */
   readonly broken: string | null;
-}
-
-export interface JournalFiles {
-  readonly journal: string;
-  readonly base: string;
-  /** Held while the files are read and written: never while anybody waits for the network. */
-  readonly lock: string;
-  /** Held while it goes to the broker. */
-  readonly uploadLock: string;
-}
-
-export function journalFiles({ breakGlassDir }: Pick<ClientPaths, 'breakGlassDir'>): JournalFiles {
-  const within = (name: string) => join(breakGlassDir, name);
-  return {
-    journal: within('journal'),
-    base: within('journal.head'),
-    lock: within('journal.lock'),
-    uploadLock: within('upload.lock'),
-  };
-}
-
-/** Whether this device has ever written one. */
-export function hasJournal(paths: Pick<ClientPaths, 'breakGlassDir'>): boolean {
-  const { journal, base } = journalFiles(paths);
-  return [journal, base].some((path) => lstatSync(path, { throwIfNoEntry: false }) !== undefined);
 }
 
 export function hasBase(paths: Pick<ClientPaths, 'breakGlassDir'>): boolean {

@@ -20,12 +20,12 @@ import {
   damaged,
   hasBase,
   type JournalBase,
-  journalFiles,
   readBase,
   readWholeLines,
   replaceLines,
   writeBase,
 } from './journal-files.ts';
+import { journalFiles } from './journal-place.ts';
 import { type SlotUse, usesAfter } from './slot-uses.ts';
 
 /** Nobody holds it for longer than a sync takes. */

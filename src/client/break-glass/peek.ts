@@ -5,7 +5,8 @@
 import { type JournalEntry, parseEntry } from '../../break-glass/journal-entry.ts';
 import { isAppError } from '../../protocol/errors.ts';
 import type { ClientPaths } from '../paths.ts';
-import { hasJournal, type JournalBase, readBase, readWholeLines } from './journal-files.ts';
+import { type JournalBase, readBase, readWholeLines } from './journal-files.ts';
+import { hasJournal } from './journal-place.ts';
 import { type SlotUse, usesAfter } from './slot-uses.ts';
 
 export interface PeekedJournal {

@@ -9,7 +9,7 @@ import type { JournalReply } from '../../protocol/messages.ts';
 import { withLock } from '../lock.ts';
 import type { ClientPaths } from '../paths.ts';
 import { settleBase } from './journal.ts';
-import { journalFiles } from './journal-files.ts';
+import { journalFiles } from './journal-place.ts';
 import { peekJournal } from './peek.ts';
 
 const LINES_PER_PAGE = 200;

@@ -11,7 +11,7 @@ import type { Client } from '../client.ts';
 import { withLock } from '../lock.ts';
 import { createTransport } from '../transport.ts';
 import { settleBase } from './journal.ts';
-import { hasJournal, journalFiles } from './journal-files.ts';
+import { hasJournal, journalFiles } from './journal-place.ts';
 import { type GlassKeys, glassKeys } from './owner.ts';
 import { type KeptPack, listPacks } from './packs.ts';
 import { peekJournal } from './peek.ts';
