@@ -74,7 +74,7 @@ async function lookFor<T>(
 ): Promise<{ outcome: Outcome<T>; probes: Probe[] }> {
   const { PROBE_MS, probeAll, wordsOf } = await import('../client/break-glass/probe.ts');
   const begunAt = performance.now();
-  const probing = probeAll([config.broker], config, context);
+  const probing = probeAll(config, context);
   let outcome = await outcomeWithin(call, PROBE_MS);
   const { probes, isAlive } = outcome.kind === 'undecided' ? await probing : { probes: [], isAlive: false };
   const leftMs = DECISION_MS - (performance.now() - begunAt);

@@ -33,6 +33,7 @@ export interface Refusal {
   code: string;
   message?: string;
   hint?: string;
+  details?: object;
 }
 
 export class TestLog {
@@ -237,12 +238,12 @@ export class TestBroker {
     return [200, text];
   }
 
-  #error({ code, message = 'no', hint }: Refusal, by: By): string {
+  #error({ code, message = 'no', hint, details }: Refusal, by: By): string {
     const time = this.time(by.nonce);
     const signs = this.signsRefusal({ code, message, hint, ...by, now: time.now });
     const signature = signs && sign(null, refusalStatement(signs.said), signs.key ?? this.identity);
     return JSON.stringify({
-      error: { code, message, ...(hint && { hint }) },
+      error: { code, message, ...(hint && { hint }), ...(details && { details }) },
       correlationId: 'cor_1',
       time,
       ...(signature && { signature: signature.toString('base64url') }),

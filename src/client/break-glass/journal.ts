@@ -159,7 +159,9 @@ export async function settleBase(
   );
   const newestAt = [base.newestAt, ...newlyKnown.map(({ at }) => at)].reduce(later, null);
   await writeBase(paths, { ...after, newestAt, uses: usesAfter(base.uses, newlyKnown, nowMs) });
-  const isDone = entries.every(({ seq }) => seq <= Math.min(after.acknowledged.seq, after.told));
+  const isNeeded = ({ seq, event }: JournalEntry) =>
+    seq > after.acknowledged.seq || (event.type === 'open' && seq > after.told);
+  const isDone = !entries.some(isNeeded);
   if (isDone && lines.length > 0) await replaceLines(paths, []);
 }
 

@@ -9,6 +9,7 @@ import type { Identity } from '../../protocol/messages.ts';
 import { isSignedTime, readReply } from '../answer.ts';
 import type { ClientConfig } from '../config.ts';
 import type { ClientContext } from '../context.ts';
+import { type Endpoints, openEndpoints } from '../endpoints.ts';
 import { createTransport } from '../transport.ts';
 
 export type Probe = OutageEvent['probes'][number];
@@ -17,12 +18,14 @@ export const PROBE_MS = 1_500;
 /** The broker's own words may be long. */
 const MOST_WORDS = 200;
 
+type ProbeTrust = Pick<ClientConfig, 'broker' | 'ca' | 'identityCertificate' | 'identityKey'>;
+
 /** Each answers within {@link PROBE_MS}; never throws. `isAlive`: one proved to be the broker. */
 export async function probeAll(
-  endpoints: readonly string[],
-  trust: Pick<ClientConfig, 'ca' | 'identityCertificate' | 'identityKey'>,
-  context: Pick<ClientContext, 'env' | 'now'>,
+  trust: ProbeTrust,
+  context: Pick<ClientContext, 'env' | 'now' | 'paths'>,
 ): Promise<{ probes: Probe[]; isAlive: boolean }> {
+  const endpoints = openEndpoints(trust, context.paths, context.now).inOrder();
   const found = await Promise.all(endpoints.map((endpoint) => probe(endpoint, trust, context)));
   return {
     probes: found.map(({ isAlive: _, ...one }) => one),
@@ -31,21 +34,21 @@ export async function probeAll(
 }
 
 async function probe(
-  endpoint: string,
-  trust: Pick<ClientConfig, 'ca' | 'identityCertificate' | 'identityKey'>,
+  endpoint: URL,
+  trust: ProbeTrust,
   { env, now }: Pick<ClientContext, 'env' | 'now'>,
 ): Promise<Probe & { isAlive: boolean }> {
   const begunAt = performance.now();
   const ended = (outcome: string, isAlive = false) => ({
-    endpoint: endpoint.slice(0, MOST_WORDS),
+    endpoint: endpoint.href.slice(0, MOST_WORDS),
     tookMs: Math.round(performance.now() - begunAt),
     outcome: wordsOf(outcome),
     isAlive,
   });
   try {
-    const url = new URL('v1/identity', endpoint);
+    const url = new URL('v1/identity', trust.broker);
     const nonce = randomBytes(16).toString('base64url');
-    const transport = createTransport(new URL(endpoint), trust, env, now);
+    const transport = createTransport(new URL(trust.broker), trust, env, now, onlyAt(endpoint));
     // Looking a name up and a handshake can take longer than the exchange may: nothing is waited for beyond this.
     const limit = AbortSignal.timeout(PROBE_MS);
     try {
@@ -63,6 +66,11 @@ async function probe(
     if (isAppError(error, 'interrupted')) return ended(`no answer within ${PROBE_MS} ms`);
     return ended(isAppError(error) ? error.message : 'no answer that makes sense');
   }
+}
+
+/** One name, reached at one of its addresses. */
+function onlyAt(endpoint: URL): Endpoints {
+  return { inOrder: () => [endpoint], answered() {}, failed() {}, settle: async () => {} };
 }
 
 /** One line that the journal can hold. */

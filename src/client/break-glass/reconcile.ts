@@ -44,40 +44,37 @@ export async function reconcile(input: ReconcileInput): Promise<void> {
 }
 
 async function send(input: ReconcileInput, unreported: readonly string[]): Promise<void> {
-  const heads = new Map(unreported.map((line) => [parseEntry(line).seq, hashOf(line)]));
+  const hashes = new Map(unreported.map((line) => [parseEntry(line).seq, hashOf(line)]));
+  const isOurs = ({ seq, hash }: JournalHead) => hashes.get(seq) === hash;
   let known: JournalReply | undefined;
   try {
-    const before = await input.get();
-    requireOurs(before, heads);
-    known = before;
-    const rest = unreported.filter((line) => parseEntry(line).seq > before.seq);
-    for (const page of pagesOf(rest)) {
-      const reply = await input.post(page);
-      requireOurs(reply, heads);
-      known = reply;
-    }
+    known = await input.get();
+    // Where the broker is at another entry than any of ours, it gets all of it: what does not follow is for it to record.
+    const from = isOurs(known) ? known.seq : 0;
+    for (const page of pagesOf(unreported.filter((line) => parseEntry(line).seq > from)))
+      known = await input.post(page);
+    if (!isOurs(known)) throw notOurs(known);
+    if (known.broken !== null) input.warn(`the broker finds this device's journal broken: ${known.broken}`);
   } catch (error) {
     if (!isAppError(error) || !REFUSALS.includes(error.code)) throw error;
-    input.warn(`the broker does not take the journal of this device: ${error.message}`);
-    await settle(input, { broken: error.message });
+    input.warn(`the broker does not take this device's journal: ${error.message}`);
+    await settle(input, { broken: known?.broken ?? error.message });
   } finally {
-    if (known !== undefined && heads.has(known.seq))
-      await settle(input, { acknowledged: { seq: known.seq, hash: known.hash }, broken: known.broken });
+    if (known !== undefined && isOurs(known)) {
+      const { seq, hash, broken } = known;
+      await settle(input, { acknowledged: { seq, hash }, broken });
+    }
   }
-  if (known?.broken) input.warn(`the broker finds the journal of this device broken: ${known.broken}`);
+}
+
+function notOurs({ seq, broken }: JournalReply): AppError {
+  return new AppError('conflict', broken ?? `it is at entry ${seq}, which is none of this device's`);
 }
 
 /** What the broker says about the journal itself, as opposed to not having been reached. */
 const REFUSALS: readonly string[] = [
   ...['audit_invalid', 'log_inconsistent', 'conflict', 'denied', 'forbidden', 'not_found', 'invalid_request'],
 ];
-
-/** Throws AppError `log_inconsistent` where the broker has another entry under a number of ours. */
-function requireOurs({ seq, hash }: JournalHead, heads: ReadonlyMap<number, string>): void {
-  const ours = heads.get(seq);
-  if (ours === undefined || ours === hash) return;
-  throw new AppError('log_inconsistent', `entry ${seq} of its journal is another one at the broker`);
-}
 
 async function settle(input: ReconcileInput, change: Parameters<typeof settleBase>[2]): Promise<void> {
   const { paths, device, now } = input;
