@@ -199,6 +199,7 @@ else {
     demo: 'test/demo/main.ts',
     query: 'test/demo/query.ts',
     broker: 'test/support/broker-main.ts',
+    glass: 'test/support/glass-main.ts',
   });
 }
 if (process.argv.includes('--sbom'))

@@ -19,7 +19,7 @@ import { bothTimes } from './times.ts';
 import { pause } from './waiting.ts';
 
 /** A broker that is there gets this long to decide; and how soon it is asked again. */
-const [DECISION_MS, AGAIN_MS] = [8_000, 250];
+const [DECISION_MS, AGAIN_MS] = [5_000, 250];
 /** Nobody who has got in waits for a webhook; it is told again later. */
 const TELL_MS = 1_500;
 
