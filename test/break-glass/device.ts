@@ -14,7 +14,7 @@ import { createX509Ca } from '../../src/issuers/x509-ca.ts';
 import { breakGlassKeyId, breakGlassName } from '../../src/protocol/break-glass-names.ts';
 import { createId } from '../../src/protocol/ids.ts';
 import { formatPublicKey } from '../../src/protocol/keys.ts';
-import type { Pack, PackPlace } from '../../src/protocol/messages.ts';
+import type { Pack, PackMaterial, PackPlace } from '../../src/protocol/messages.ts';
 import { encodeCertificate } from '../../src/protocol/ssh-certificate.ts';
 import { formatSshPublicKey, splitSshLine, sshPublicKeyBlob } from '../../src/protocol/ssh-wire.ts';
 import { formatInstant } from '../../src/protocol/time.ts';
@@ -96,9 +96,23 @@ export interface PackOptions {
 /** As the broker would make it for this device, for a key that the device has made. */
 export async function makePack(
   authority: GlassAuthority,
-  { config, keys }: GlassDevice,
+  device: GlassDevice,
   options: PackOptions,
 ): Promise<{ pack: Pack; key: PackKey }> {
+  const key = options.place.kind === 'ssh' ? await createSshKey() : await createX509Key();
+  return {
+    key,
+    pack: await packFor(authority, device, { kind: key.kind, publicKey: key.publicKey }, options),
+  };
+}
+
+/** The same, for the public half of the key alone. */
+export async function packFor(
+  authority: GlassAuthority,
+  { config, keys }: GlassDevice,
+  material: PackMaterial,
+  options: PackOptions,
+): Promise<Pack> {
   const {
     place,
     resource = 'db-host',
@@ -110,9 +124,8 @@ export async function makePack(
   const startsAtMs = options.startsAtMs ?? nowMs - 10 * 60_000;
   const endsAtMs = startsAtMs + (options.coverMs ?? 2 * HOUR_MS);
   const id = createId('bg', nowMs);
-  const key = place.kind === 'ssh' ? await createSshKey() : await createX509Key();
   const name = breakGlassName({ resource, role });
-  const certificate = await certifier(authority, key, name, config.user, id);
+  const certificate = await certifier(authority, material, name, config.user, id);
   const slots = await Promise.all(
     planSlots(startsAtMs, endsAtMs).map(async ({ number, notBeforeMs, notAfterMs }) => ({
       number,
@@ -128,11 +141,11 @@ export async function makePack(
     })),
   );
   const token = deviceWebhookKey(WEBHOOK_SECRET, config.device.id);
-  const pack = signPack(
+  return signPack(
     {
       ...{ schema: 'oncall.pack/v1', id, user: config.user, device: config.device.id, resource, role },
       ...{ kind: place.kind, epoch, name, place },
-      material: { kind: key.kind, publicKey: key.publicKey },
+      material,
       webhook:
         webhookUrl === undefined
           ? null
@@ -144,12 +157,11 @@ export async function makePack(
     },
     (bytes) => sign(null, bytes, authority.identity.privateKey),
   );
-  return { pack, key };
 }
 
 async function certifier(
   { sshCa, x509Ca }: GlassAuthority,
-  key: PackKey,
+  key: PackMaterial,
   name: string,
   user: string,
   id: string,
