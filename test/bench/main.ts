@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { measureAgent } from './agent.ts';
 import { measureAlerts } from './alerts.ts';
 import { measureAuditGrowth } from './audit-growth.ts';
+import { measureBreakGlass } from './break-glass.ts';
 import { startBenchBroker } from './broker.ts';
 import { measureBroker } from './broker-requests.ts';
 import { calibrate, calibrationSection } from './calibration.ts';
@@ -50,6 +51,8 @@ async function main(): Promise<void> {
   show(await measureAlerts(broker));
   await endAll();
   show(await measureIssuers());
+  await endAll();
+  show(await measureBreakGlass());
   await endAll();
   show(await measureFleet());
   await endAll();
