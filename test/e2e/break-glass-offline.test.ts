@@ -66,4 +66,44 @@ describe.skipIf(!part('postgres') || !part('psql') || !part('sshd'))('break-glas
     expect(ran).toMatchObject({ code: 0, stdout: '42|breakglass_read\n' });
     expect(journal().at(-1)?.event).toMatchObject({ type: 'use', tool: 'psql' });
   });
+
+  it('says what is open wherever one looks, and prints it for another tool', async () => {
+    const status = await oncall(['status']);
+    expect(status.stdout).toMatch(/^BREAK-GLASS OPEN db-host:operator until .*replica is down/m);
+    expect(status.stdout).toMatch(/^break-glass ready for db-replica:read: pack of .* ago, covers until/m);
+    expect(status.stdout).toMatch(/entries of the break-glass journal to go to the broker/);
+    expect((await oncall(['status', '--json'])).json()).toMatchObject({
+      breakGlass: { open: [{ slot: 0 }, { slot: 0 }], broken: null },
+    });
+    expect((await oncall(['held', 'db-host'])).code).toBe(0);
+    const printed = await oncall(['credential', 'db-replica', '--format', 'json']);
+    expect(printed.json()).toMatchObject({ kind: 'postgres', user: 'breakglass_read' });
+    expect((await oncall(['credential', 'db-replica', '--format', 'pgpass'])).code).toBe(2);
+    const shown = [status.stdout, status.stderr].join('');
+    expect(shown).not.toContain('PRIVATE KEY');
+  });
+
+  it('connects as with any grant', async () => {
+    const ran = await oncall(['connect', 'db-host', '--', 'whoami']);
+    expect(ran).toMatchObject({ code: 0, stdout: `${ssh?.sshd.login}\n` });
+    expect(ran.stderr).toContain('BREAK-GLASS db-host:operator until');
+  });
+
+  it('lets nobody in once the target does not know the name any more', async () => {
+    await postgres?.database.sql('alter role breakglass_read nologin');
+    const ran = await oncall(['run', 'db-replica', '--', 'psql', '-XAtc', 'select 1']);
+    expect(ran.code).toBe(2);
+    await postgres?.database.sql('alter role breakglass_read login');
+  });
+
+  it('is given back without the broker, and then nothing logs in here', async () => {
+    const released = await oncall(['release', 'db-host']);
+    expect(released).toMatchObject({ code: 0, stdout: expect.stringMatching(/^closed db-host:operator/) });
+    expect(journal().at(-1)?.event).toMatchObject({ type: 'close', cause: 'released' });
+    expect((await oncall(['held', 'db-host'])).code).toBe(1);
+    const without = await oncall(['run', 'db-host', '--', 'ssh', 'db-host', 'true']);
+    expect(without.code).toBe(125);
+    expect((await oncall(['release', '--all'])).code).toBe(5);
+    expect((await oncall(['status', '--json'])).json()).toMatchObject({ breakGlass: { open: [] } });
+  });
 });

@@ -49,8 +49,12 @@ export async function runRelease(context: Context, options: ReleaseOptions): Pro
     return report(context, { given });
   const held = await heldGrants(context);
   // Nothing is known to be held here: what the broker would say is what matters.
-  const isNothingElse = given.closed.length > 0 && held.grants.length === 0;
-  if (isNothingElse) return report(context, { given });
+  if (given.closed.length > 0 && held.grants.length === 0) {
+    await report(context, { given });
+    // What else there may be stands: all of it was asked for.
+    if (options.all && held.failure !== undefined) throw afterWipe(held.failure);
+    return;
+  }
   if (held.failure !== undefined && held.grants.length === 0) throw held.failure;
   const chosen = await choose(context, left, held.grants);
   const ended: GrantView[] = [];

@@ -14,7 +14,8 @@ import { createTransport } from '../transport.ts';
 
 export type Probe = OutageEvent['probes'][number];
 
-export const PROBE_MS = 1_500;
+/** Longer than a broker that is well takes over a slow link, and no longer than somebody waits who has to get in. */
+export const PROBE_MS = 1_200;
 /** The broker's own words may be long. */
 const MOST_WORDS = 200;
 

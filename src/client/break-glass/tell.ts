@@ -50,18 +50,27 @@ export async function tellOpenings(client: Client, signal?: AbortSignal): Promis
   let upTo = base.told;
   let because: string | undefined;
   for (const entry of untold) {
-    const failure = isOpening(entry) ? await tell(client, keys, packs, entry, signal) : undefined;
+    const outcome = isOpening(entry) ? await tell(client, keys, packs, entry, signal) : NOBODY;
     const isOver = entry.seq <= base.acknowledged.seq && now() - Date.parse(entry.at) > GIVEN_UP_MS;
-    if (failure !== undefined && !isOver) {
-      because = failure;
+    if (outcome.kind === 'failed' && !isOver) {
+      because = outcome.because;
       break;
     }
     upTo = entry.seq;
-    if (isOpening(entry) && failure === undefined) told.push(entry.seq);
+    if (outcome.kind === 'told') told.push(entry.seq);
   }
   if (upTo > base.told) await noteTold(client, upTo);
   const waiting = untold.filter((entry) => isOpening(entry) && entry.seq > upTo).length;
   return { told, waiting, because };
+}
+
+type Outcome = { kind: 'told' } | { kind: 'nobody' } | { kind: 'failed'; because: string };
+
+/** Who is to be told is not named. */
+const NOBODY: Outcome = { kind: 'nobody' };
+
+function failed(what: string): Outcome {
+  return { kind: 'failed', because: `the break-glass webhook ${what}` };
 }
 
 type Opening = JournalEntry & { readonly event: { readonly type: 'open' } };
@@ -70,17 +79,16 @@ function isOpening(entry: JournalEntry): entry is Opening {
   return entry.event.type === 'open';
 }
 
-/** What came in the way; undefined when it was taken, or when nobody wants to be told. */
 async function tell(
   { context, config }: Client,
   { sealing }: GlassKeys,
   packs: readonly KeptPack[],
   entry: Opening,
   signal: AbortSignal | undefined,
-): Promise<string | undefined> {
+): Promise<Outcome> {
   const { event } = entry;
   const pack = packs.find((kept) => kept.pack.id === event.pack)?.pack;
-  if (pack === undefined || pack.webhook === null) return undefined;
+  if (pack === undefined || pack.webhook === null) return NOBODY;
   const { env, now } = context;
   const id = `${event.pack}-${event.slot}-${entry.seq}`;
   const body = Buffer.from(JSON.stringify(noticeOf(entry, id)));
@@ -102,13 +110,13 @@ async function tell(
           'webhook-signature': `v1,${signature}`,
         },
       });
-      return status >= 200 && status < 300 ? undefined : `the webhook answers ${status}`;
+      return status >= 200 && status < 300 ? { kind: 'told' } : failed(`answers ${status}`);
     } finally {
       transport.close();
     }
   } catch (error) {
     // Where it goes and what it is signed with stays out of words.
-    return isAppError(error) ? `the webhook was not reached (${error.code})` : 'the webhook was not reached';
+    return failed(isAppError(error) ? `was not reached (${error.code})` : 'was not reached');
   }
 }
 
