@@ -105,7 +105,6 @@ describe('the journal of a device', () => {
     const pages = broker.asked.filter(({ method, path }) => method === 'POST' && path.endsWith('journal'));
     for (const { body } of pages) {
       expect((body as { lines: string[] }).lines.length).toBeLessThanOrEqual(200);
-      expect(JSON.stringify(body).length).toBeLessThan(64 * 1024);
     }
     expect(readFileSync(journalFile(), 'utf8')).not.toContain('"seq":1,');
   });

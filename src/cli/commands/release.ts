@@ -45,8 +45,7 @@ export async function runRelease(context: Context, options: ReleaseOptions): Pro
   const given = await giveBackOpened(context, options);
   const left = { ...options, words: given.rest };
   // All that was named was opened by break-glass: the broker has no part in it.
-  if (given.closed.length > 0 && !options.all && left.words.length === 0)
-    return report(context, { given });
+  if (given.closed.length > 0 && !options.all && left.words.length === 0) return report(context, { given });
   const held = await heldGrants(context);
   // Nothing is known to be held here: what the broker would say is what matters.
   if (given.closed.length > 0 && held.grants.length === 0) {

@@ -5,6 +5,7 @@
  */
 import { isAppError } from '../../protocol/errors.ts';
 import type { JournalReply } from '../../protocol/messages.ts';
+import { JOURNAL_SEQ_HEADER } from '../../protocol/signature.ts';
 import type { ClientContext } from '../context.ts';
 import { hasJournal } from './journal-place.ts';
 
@@ -42,7 +43,7 @@ export function createJournalGate(input: GateInput): JournalGate {
 
   async function headers(): Promise<Record<string, string>> {
     if (device === undefined || !hasJournal(paths)) return {};
-    return { 'oncall-journal-seq': String(await newestTold(device)) };
+    return { [JOURNAL_SEQ_HEADER]: String(await newestTold(device)) };
   }
 
   return {

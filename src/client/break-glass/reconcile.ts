@@ -3,7 +3,12 @@
  * where the broker says that it has it, so that one that was interrupted goes on. What the broker has for good is let go of here.
  */
 import { createHash } from 'node:crypto';
-import { type JournalHead, parseEntry } from '../../break-glass/journal-entry.ts';
+import {
+  type JournalHead,
+  MAX_PAGE_BYTES,
+  MAX_PAGE_LINES,
+  parseEntry,
+} from '../../break-glass/journal-entry.ts';
 import { AppError, isAppError } from '../../protocol/errors.ts';
 import type { JournalReply } from '../../protocol/messages.ts';
 import { withLock } from '../lock.ts';
@@ -12,9 +17,6 @@ import { settleBase } from './journal.ts';
 import { journalFiles } from './journal-place.ts';
 import { peekJournal } from './peek.ts';
 
-const LINES_PER_PAGE = 200;
-/** What a broker takes as the body of a request, and some room. */
-const BYTES_PER_PAGE = 48 * 1024;
 const [UPLOAD_PATIENCE_MS, LOCK_MS] = [20_000, 10_000];
 
 export interface ReconcileInput {
@@ -91,7 +93,7 @@ function pagesOf(lines: readonly string[]): string[][] {
   for (const line of lines) {
     const page = pages.at(-1);
     bytes += Buffer.byteLength(line);
-    if (page === undefined || page.length === LINES_PER_PAGE || bytes > BYTES_PER_PAGE) {
+    if (page === undefined || page.length === MAX_PAGE_LINES || bytes > MAX_PAGE_BYTES) {
       pages.push([line]);
       bytes = Buffer.byteLength(line);
     } else {
