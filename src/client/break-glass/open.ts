@@ -142,6 +142,9 @@ function usable(
   const good = packs.filter((kept) => {
     if (kept.pack.resource !== target.resource || kept.pack.role !== target.role) return false;
     try {
+      // Before a slot is spent on what no tool here could use.
+      if (kept.pack.place.kind === 'aws')
+        throw new AppError('config_invalid', 'this version of oncall opens no break-glass packs for AWS');
       openPackKey(kept, cacheKey);
       return true;
     } catch (error) {
