@@ -98,7 +98,10 @@ export function createWindows({ now, random }: { now: () => number; random: Rand
 
   return {
     watch(grants, notes, offsetMs) {
-      const standing = grants.filter(({ state, graceEndsAt }) => state === 'active' && graceEndsAt === null);
+      // Break-glass is never made longer, nor are approvers asked for what somebody opened without them.
+      const standing = grants.filter(
+        ({ state, via, graceEndsAt }) => state === 'active' && via !== 'break-glass' && graceEndsAt === null,
+      );
       const noteOf = ({ id, endsAt }: GrantView) => {
         const note = notes.find((one) => one.id === id)?.extension ?? null;
         return note?.endsAt === endsAt ? note : null;

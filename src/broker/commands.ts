@@ -2,20 +2,19 @@
 import { readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
-import { AppError } from '../protocol/errors.ts';
 import { createAuditLog } from './audit-log.ts';
 import { startBroker } from './broker.ts';
 import { createDevices } from './devices.ts';
 import { createEndings } from './endings.ts';
 import { type Host, type Result, withStore } from './host.ts';
 import { initDirectory, writeTls } from './init.ts';
-import { createSecretReader, formatFinding, loadConfig, loadRules, requireRules } from './installation.ts';
+import { createSecretReader, loadConfig, requireRules } from './installation.ts';
 import { loadBrokerKeys } from './keys.ts';
-import { findMissingFiles } from './missing-files.ts';
 import { openStore } from './stores.ts';
-import { loadTokenKeys, rotateTokenKeys } from './token-keys.ts';
+import { rotateTokenKeys } from './token-keys.ts';
 import { brokerUnit as createUnit, ownName } from './unit.ts';
 
+export { brokerCheck } from './commands-check.ts';
 export { brokerBackup, brokerMigrate, brokerRestore } from './commands-store.ts';
 export { brokerTarget } from './commands-target.ts';
 
@@ -56,32 +55,6 @@ export async function brokerInit(
       `  oncall broker serve ${directory}`,
       [`  oncall enroll '${url}'`, { text: `   # ${admin}'s first device, within a day`, style: 'dim' }],
     ],
-  };
-}
-
-export async function brokerCheck({ directory }: { directory: string }, host: Host): Promise<Result> {
-  const config = await loadConfig(directory);
-  await loadBrokerKeys(config.keysDirectory);
-  await loadTokenKeys(config.keysDirectory);
-  const { rules, findings } = await loadRules(config);
-  const missing = rules ? await findMissingFiles(rules.catalogue, host.env, config.keysDirectory) : [];
-  const all = [...findings, ...missing];
-  const errors = all.filter(({ severity }) => severity === 'error').length;
-  const lines = all.flatMap((finding) => [
-    [
-      {
-        text: finding.severity,
-        style: finding.severity === 'error' ? ('red' as const) : ('yellow' as const),
-      },
-      ` ${formatFinding(finding)}`,
-    ],
-    ...(finding.hint ? [[{ text: `      ${finding.hint}`, style: 'dim' as const }]] : []),
-  ]);
-  const summary = errors === 0 ? 'everything is in order' : `${errors} ${errors === 1 ? 'error' : 'errors'}`;
-  return {
-    data: { ok: errors === 0, findings: all },
-    lines: [...lines, summary],
-    ...(errors > 0 && { failure: new AppError('check_failed', `${summary} in ${directory}`) }),
   };
 }
 

@@ -8,6 +8,8 @@ import type { Store, Tx } from '../store/store.ts';
 import { createAlarms } from './alarms.ts';
 import { createApprovals } from './approvals.ts';
 import type { AuditLog } from './audit-log.ts';
+import { createBreakGlass } from './break-glass.ts';
+import { createBreakGlassOpening } from './break-glass-opening.ts';
 import { createChanges } from './changes.ts';
 import { createCredentials } from './credentials.ts';
 import { createDevices } from './devices.ts';
@@ -86,7 +88,8 @@ export function compose(deps: {
   const outbox = createOutbox(store, rules, outside.channelOf);
   const alarms = createAlarms(rules, log, outbox);
   const reviews = createReviews(rules, log, outbox, alarms);
-  const settlements = createSettlements(rules, log, outbox);
+  const opening = createBreakGlassOpening(rules, log, { outbox, reviews });
+  const settlements = createSettlements(rules, log, { outbox, opening });
   const stages = createStages(store, rules, log, { outbox, settlements, reviews });
   const requests = createRequests(rules, log, stages, settlements);
   const lifetimes = createLifetimes(store, rules, log, endings, outbox);
@@ -125,6 +128,7 @@ export function compose(deps: {
   return {
     modules: {
       requests,
+      breakGlass: createBreakGlass(rules, log, { stages, opening }),
       approvals: createApprovals(rules, log, stages, settlements),
       credentials: createCredentials(store, rules, issuers, log, endings),
       endings,

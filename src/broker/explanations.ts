@@ -4,6 +4,7 @@ import type { AskRequest, Explain, Explanation } from '../protocol/messages.ts';
 import { formatInstant } from '../protocol/time.ts';
 import type { DeviceRow } from '../store/rows.ts';
 import type { ReadTx } from '../store/store.ts';
+import { openableBy } from './break-glass-decision.ts';
 import type { Caller } from './caller.ts';
 import { decide, recordDecision, resolveAsked, viewDecision } from './decisions.ts';
 import { viewFacts } from './facts.ts';
@@ -26,12 +27,14 @@ export async function explain(tx: ReadTx, rules: Rules, caller: Caller, body: Ex
     facts: decided.facts,
     nowMs,
   };
+  const { effect } = decision;
   return {
     user,
     decision,
     durationSeconds: asked.durationSeconds,
     facts: viewFacts(decided.facts),
     changes: rules.policy.explain(question).map((change) => ({ ...change })),
+    breakGlass: effect === 'grant' ? [] : openableBy(rules, { user, device, nowMs }, [decided.target]),
     policySha256: rules.policy.sha256,
     catalogueSha256: rules.catalogue.sha256,
     at: formatInstant(nowMs),

@@ -7,7 +7,7 @@ import type { Tx } from '../store/store.ts';
 import type { AuditLog } from './audit-log.ts';
 import { actorOf, type Caller } from './caller.ts';
 import type { CurrentRules } from './rules.ts';
-import { decideStanding } from './standing.ts';
+import { decideStanding, GLASS_NEVER_EXTENDS } from './standing.ts';
 import { endOf } from './windows.ts';
 
 export async function extendGrant(
@@ -28,6 +28,11 @@ export async function extendGrant(
   if (grant.state !== 'active' || endOf(grant) <= nowMs || !resource) {
     throw new AppError('ended', `the grant on ${grant.resource} has ended`, {
       hint: `oncall request ${grant.resource}`,
+    });
+  }
+  if (grant.via === 'break-glass') {
+    throw new AppError('denied', GLASS_NEVER_EXTENDS, {
+      hint: `oncall break-glass ${grant.resource}:${grant.role} --reason "…"`,
     });
   }
   if (grant.graceEndsAt !== null) {

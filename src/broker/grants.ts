@@ -21,6 +21,15 @@ export interface OpenBy {
   ready?: { rule: string; until: number } | undefined;
 }
 
+/** Break-glass has its own cap, and its window never becomes longer: to go on, the glass is broken again. */
+function windowOf(nowMs: number, resource: Resource, { via, durationSeconds }: OpenBy) {
+  const isGlass = via === 'break-glass';
+  const seconds = isGlass
+    ? Math.min(durationSeconds, resource.breakGlass?.maxWindowSeconds ?? 0)
+    : durationSeconds;
+  return activeWindow(nowMs, seconds, isGlass ? seconds : resource.session.maxSeconds);
+}
+
 /**
  * The window starts now, not when it was asked (or when it is used first, if it is opened by itself). What is held already
  * gains the incident, and by a person's yes a new window; else it stays as it is. What is ready begins. Answers how many grants
@@ -134,6 +143,7 @@ async function reuse(
     subject: { grant: held.id, request: request.id, user: request.user, resource: held.resource },
     data: { incident: request.incident },
   });
+  if (how.via === 'break-glass') return takeOver(tx, log, request, held, resource, how);
   if (!isReady && how.via === 'approval') await beginAnew(tx, log, request, held, resource, how, shift);
   if (isReady && how.ready === undefined)
     await activate(tx, log, { ...held, ...shift }, resource, how.actor, how.durationSeconds);
@@ -166,6 +176,32 @@ async function beginAnew(
   });
 }
 
+/**
+ * What is held the usual way, or ready, rests on break-glass from here on: on its rule alone, whatever becomes of shift and incident,
+ * and for its short window even where what was left was longer.
+ */
+async function takeOver(
+  tx: Tx,
+  log: AuditLog,
+  request: RequestRow,
+  held: GrantRow,
+  resource: Resource,
+  how: OpenBy,
+): Promise<void> {
+  const nowMs = await tx.now();
+  const window = windowOf(nowMs, resource, how);
+  const by = { requestId: request.id, via: how.via, rule: null, state: 'active', extensions: 0 } as const;
+  const change = { ...window, ...shiftColumns(undefined), ...by, graceEndsAt: null, graceCause: null };
+  await tx.updateGrant(held.id, change);
+  await lookAgain(tx, { ...held, ...change }, nowMs);
+  await log.record(tx, {
+    event: 'grant.extended',
+    actor: how.actor,
+    subject: { grant: held.id, request: request.id, user: held.user, resource: held.resource },
+    data: { via: how.via, from: formatInstant(held.endsAt), to: formatInstant(window.endsAt) },
+  });
+}
+
 function draft(
   request: RequestRow,
   target: Target,
@@ -175,7 +211,7 @@ function draft(
 ): GrantRow {
   const window = how.ready
     ? { startsAt: nowMs, endsAt: how.ready.until, hardEndsAt: how.ready.until }
-    : activeWindow(nowMs, how.durationSeconds, resource.session.maxSeconds);
+    : windowOf(nowMs, resource, how);
   return {
     id: createId('gr', nowMs),
     requestId: request.id,

@@ -90,7 +90,10 @@ export function createLifetimes(
       why,
       howLong: `until ${end}`,
       rule: grant.rule ?? grant.via,
-      command: `oncall request ${target}`,
+      command:
+        grant.via === 'break-glass'
+          ? `oncall break-glass ${target} --reason '…'`
+          : `oncall request ${target}`,
     });
   }
 
@@ -132,6 +135,7 @@ export function createLifetimes(
     grant: GrantRow,
     nowMs: number,
   ): Promise<Pick<GrantRow, 'endsAt' | 'extensions'> | undefined> {
+    if (grant.via === 'break-glass') return undefined;
     const current = rules();
     const resource = current.catalogue.resources.get(grant.resource);
     const incidents = await Promise.all((await tx.incidentsOf(grant.id)).map((id) => tx.incident(id)));

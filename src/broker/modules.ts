@@ -1,4 +1,5 @@
 import type { Approvals } from './approvals.ts';
+import type { BreakGlassOnline } from './break-glass.ts';
 import type { Changes } from './changes.ts';
 import type { Credentials } from './credentials.ts';
 import type { Devices } from './devices.ts';
@@ -17,6 +18,7 @@ import type { Reviews } from './reviews.ts';
 /** What the routes lead to. */
 export interface Modules {
   requests: Requests;
+  breakGlass: BreakGlassOnline;
   approvals: Approvals;
   credentials: Credentials;
   endings: Endings;

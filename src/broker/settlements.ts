@@ -6,13 +6,18 @@ import { formatTarget } from '../protocol/names.ts';
 import type { GrantRow, RequestRow } from '../store/rows.ts';
 import type { Tx } from '../store/store.ts';
 import { type Actor, type AuditLog, BROKER } from './audit-log.ts';
+import { decideBreakGlass, isBreakGlass } from './break-glass-decision.ts';
+import type { BreakGlassOpening } from './break-glass-opening.ts';
 import { type Asked, decide, shiftsOf } from './decisions.ts';
 import { openGrants } from './grants.ts';
 import type { Outbox } from './outbox.ts';
-import { type CurrentRules, resolveTarget } from './rules.ts';
+import { type CurrentRules, type Rules, resolveTarget } from './rules.ts';
 
 export interface Settlements {
-  /** Opens what policy still lets be asked for; denies otherwise. Answers whether it was opened. */
+  /**
+   * Opens what policy still lets be asked for; denies otherwise. Answers whether it was opened. What was asked as break-glass is
+   * opened as that, whatever `via` says.
+   */
   grant(
     tx: Tx,
     request: RequestRow,
@@ -46,7 +51,11 @@ export async function askedIn(
   };
 }
 
-export function createSettlements(rules: CurrentRules, log: AuditLog, outbox: Outbox): Settlements {
+export function createSettlements(
+  rules: CurrentRules,
+  log: AuditLog,
+  { outbox, opening }: { outbox: Outbox; opening: BreakGlassOpening },
+): Settlements {
   async function end(
     tx: Tx,
     request: RequestRow,
@@ -95,6 +104,16 @@ export function createSettlements(rules: CurrentRules, log: AuditLog, outbox: Ou
       if (!asked) return refuse('what was asked for has left the catalogue');
       const lost = lostSince(asked);
       if (lost !== undefined) return refuse(lost);
+      if (isBreakGlass(request)) {
+        const closed = asked.targets.find(
+          (one) => !isGlassOpenable(current, asked, one, durationSeconds, nowMs),
+        );
+        if (closed) return refuse(`policy does not permit break-glass on ${closed.target.resource} now`);
+        await tx.settleRequest(request.id, { state: 'granted', decidedAt: nowMs, outcome, durationSeconds });
+        await opening.open(tx, request, { durationSeconds, actor });
+        await tell(tx, request, `granted: ${outcome}`, useOf(request));
+        return true;
+      }
       const again = decide(current, { ...asked, durationSeconds }, nowMs);
       const refused = again.find(({ decision }) => decision.effect === 'deny');
       if (refused) return refuse(`policy refuses ${refused.target.resource} now`);
@@ -108,11 +127,26 @@ export function createSettlements(rules: CurrentRules, log: AuditLog, outbox: Ou
         actor,
         shiftOf: shiftsOf(current, request.user, again, nowMs),
       });
-      const [target] = request.targets as unknown as Target[];
-      await tell(tx, request, `granted: ${outcome}`, target ? `oncall run ${target.resource} -- …` : '');
+      await tell(tx, request, `granted: ${outcome}`, useOf(request));
       return true;
     },
   };
+}
+
+function useOf({ targets }: RequestRow): string {
+  const [target] = targets as unknown as Target[];
+  return target ? `oncall run ${target.resource} -- …` : '';
+}
+
+function isGlassOpenable(
+  rules: Rules,
+  { user, device }: Asked,
+  { resource, target }: Asked['targets'][number],
+  durationSeconds: number,
+  nowMs: number,
+): boolean {
+  const subject = { user, device, resource, nowMs };
+  return decideBreakGlass(rules, subject, target.role, durationSeconds).answer.allowed;
 }
 
 /** The world may have changed since it was asked. */

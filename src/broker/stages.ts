@@ -12,6 +12,7 @@ import type { RequestRow, StageRow } from '../store/rows.ts';
 import type { Store, Tx } from '../store/store.ts';
 import { seatsOf } from './approvers.ts';
 import { type Actor, type AuditLog, BROKER } from './audit-log.ts';
+import { isBreakGlass } from './break-glass-decision.ts';
 import { isSatisfied, type ReachedStages } from './chain-progress.ts';
 import { coveringShift, gatherFacts } from './facts.ts';
 import type { Outbox } from './outbox.ts';
@@ -91,7 +92,9 @@ export function createStages(
       kind: 'approval',
       subject: request.id,
       to,
-      title: `${request.user} asks for ${what}`,
+      title: isBreakGlass(request)
+        ? `BREAK-GLASS: ${request.user} needs a second person for ${what}`
+        : `${request.user} asks for ${what}`,
       who: request.user,
       what,
       why: [request.incident, request.reason].filter(Boolean).join(': '),
@@ -152,7 +155,10 @@ export function createStages(
     const durationSeconds = Math.min(request.durationSeconds, ...durations);
     const last = yes.at(-1);
     if (last !== undefined && areSatisfied(chains)) {
-      const outcome = `approved by ${yes.join(', ')}`;
+      const names = yes.join(', ');
+      const outcome = isBreakGlass(request)
+        ? `by break-glass, with ${names} as the second person`
+        : `approved by ${names}`;
       const actor: Actor = { kind: 'user', id: last };
       await settlements.grant(tx, request, { via: 'approval', durationSeconds, outcome, actor });
       return;

@@ -15,6 +15,7 @@ import type {
 import { formatInstant } from '../protocol/time.ts';
 import type { CredentialRow, DeviceRow, GrantRow, IncidentRow, RequestRow } from '../store/rows.ts';
 import type { ReadTx } from '../store/store.ts';
+import { isBreakGlass, openableBy } from './break-glass-decision.ts';
 import { viewDecision } from './decisions.ts';
 import type { Rules } from './rules.ts';
 import { waitingOf } from './stage-progress.ts';
@@ -118,7 +119,8 @@ export async function viewGrant(tx: ReadTx, rules: Rules, grant: GrantRow, held 
   const credentials = await tx.credentials({ grantId: grant.id, limit: SHOWN_CREDENTIALS });
   const resource = rules.catalogue.resources.get(grant.resource);
   const kind = resource?.target.kind ?? (credentials[0]?.kind as GrantView['kind'] | undefined) ?? 'postgres';
-  const extensionsLeft = Math.max(0, (resource?.session.maxExtensions ?? 0) - grant.extensions);
+  const most = grant.via === 'break-glass' ? 0 : (resource?.session.maxExtensions ?? 0);
+  const extensionsLeft = Math.max(0, most - grant.extensions);
   return {
     id: grant.id,
     requestId: grant.requestId,
@@ -174,7 +176,20 @@ export async function viewRequest(tx: ReadTx, rules: Rules, request: RequestRow)
       at: formatInstant(at),
     })),
     waiting: await waitingOf(tx, rules, request, nowMs),
+    ...(await nextStepOf(tx, rules, request, nowMs)),
   };
+}
+
+/** What was refused the usual way may be possible by break-glass. */
+export async function nextStepOf(
+  tx: ReadTx,
+  rules: Rules,
+  request: RequestRow,
+  nowMs: number,
+): Promise<Pick<RequestView, 'breakGlass'>> {
+  if (request.state !== 'denied' || isBreakGlass(request)) return {};
+  const subject = { user: request.user, device: await tx.device(request.deviceId), nowMs };
+  return { breakGlass: openableBy(rules, subject, request.targets as unknown as Target[]) };
 }
 
 /** A grant per target: the one this request made, or the one that was held already. */

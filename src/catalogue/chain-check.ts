@@ -7,7 +7,7 @@ import type { Known } from './approvers.ts';
 import { formatPosition, levelsOf } from './positions.ts';
 import type { Reader } from './read.ts';
 import { findCritical, MANAGER, type Seats, seating } from './seating.ts';
-import type { Approver, Party, Person, Schedule, Stage } from './types.ts';
+import type { ApprovalChain, Approver, Party, Person, Schedule, Stage } from './types.ts';
 
 export interface PlacedStage {
   stage: Stage;
@@ -22,8 +22,7 @@ export function createChainCheck(
   reader: Reader,
   known: Known,
 ): (node: Node, path: string, stages: readonly PlacedStage[]) => void {
-  const members = membersByGroup(known.people);
-  const holders = new Map<string, ReadonlySet<string>>();
+  const { seatsOf, holders } = createSeatFinder(known);
 
   return (node, path, stages) => {
     const resolved = stages.map(({ stage, ...place }) => ({
@@ -47,35 +46,6 @@ export function createChainCheck(
       );
     }
   };
-
-  function seatsOf({ approvers }: Party): ReadonlySet<string> {
-    return new Set(approvers.flatMap((approver) => [...seatsOfApprover(approver)]));
-  }
-
-  function seatsOfApprover(approver: Approver): Iterable<string> {
-    switch (approver.kind) {
-      case 'person':
-        return [approver.id];
-      case 'manager':
-        return [MANAGER];
-      case 'group':
-        return members.get(approver.id) ?? [];
-      case 'schedule': {
-        const schedule = known.schedules.get(approver.id);
-        if (schedule === undefined) return [];
-        const levels = approver.level === undefined ? levelsOf(schedule) : [approver.level];
-        return levels.map((level) => placeOf(schedule, level));
-      }
-    }
-  }
-
-  function placeOf(schedule: Schedule, level: number): string {
-    const position = formatPosition(schedule.id, level);
-    const people = holders.get(position) ?? holdersOf(schedule, level, known.people);
-    holders.set(position, people);
-    const [only] = people;
-    return schedule.rotations.length > 0 && people.size === 1 && only !== undefined ? only : position;
-  }
 
   function warnOfCritical(
     node: Node,
@@ -126,6 +96,56 @@ export function createChainCheck(
   }
 }
 
+/** Who may fill which place of a chain. `holders`: of the places met so far that change hands, who may be there at some time. */
+function createSeatFinder(known: Known) {
+  const members = membersByGroup(known.people);
+  const holders = new Map<string, ReadonlySet<string>>();
+  return { seatsOf, holders };
+
+  function seatsOf({ approvers }: Party): ReadonlySet<string> {
+    return new Set(approvers.flatMap((approver) => [...seatsOfApprover(approver)]));
+  }
+
+  function seatsOfApprover(approver: Approver): Iterable<string> {
+    switch (approver.kind) {
+      case 'person':
+        return [approver.id];
+      case 'manager':
+        return [MANAGER];
+      case 'group':
+        return members.get(approver.id) ?? [];
+      case 'schedule': {
+        const schedule = known.schedules.get(approver.id);
+        if (schedule === undefined) return [];
+        const levels = approver.level === undefined ? levelsOf(schedule) : [approver.level];
+        return levels.map((level) => placeOf(schedule, level));
+      }
+    }
+  }
+
+  function placeOf(schedule: Schedule, level: number): string {
+    const position = formatPosition(schedule.id, level);
+    const people = holders.get(position) ?? holdersOf(schedule, level, known.people);
+    holders.set(position, people);
+    const [only] = people;
+    return schedule.rotations.length > 0 && people.size === 1 && only !== undefined ? only : position;
+  }
+}
+
+/**
+ * Those without any one of whom nobody gets a yes on this chain; undefined where nobody could say it anyway. Where silence opens in
+ * the end, nobody blocks it by sleeping.
+ */
+export function criticalOf({ stages }: Pick<ApprovalChain, 'stages'>, known: Known): string[] | undefined {
+  const { seatsOf } = createSeatFinder(known);
+  const resolved = stages.map(({ parties }) =>
+    parties.map((party) => ({ need: party.need, seats: seatsOf(party) })),
+  );
+  const ways = resolved.filter((stage) => seating(stage) !== undefined);
+  if (stages.at(-1)?.otherwise === 'auto-override') return [];
+  return ways.length === 0 ? undefined : findCritical(ways);
+}
+
 function warnOfUnfillable(
   reader: Reader,
   { node, path, stage }: { node: Node; path: string; stage: Seats[] },
@@ -172,7 +192,7 @@ function membersByGroup(people: ReadonlyMap<string, Person>): Map<string, string
 }
 
 /** Who may be at this level at some time; of an outside schedule, everybody whom its source knows. */
-function holdersOf(
+export function holdersOf(
   { rotations, overrides, feeds }: Schedule,
   level: number,
   people: ReadonlyMap<string, Person>,

@@ -2,6 +2,9 @@ import type { Node } from 'yaml';
 import { nearest } from './nearest.ts';
 import { type Names, type Placed, quote, type Reader } from './read.ts';
 
+/** What the mapping at the top is called. */
+export const WHOLE = 'the catalogue';
+
 /** A mapping with exactly these keys at most; undefined after a finding if `node` is not a mapping. */
 export function readFields(
   reader: Reader,
@@ -15,6 +18,7 @@ export function readFields(
   for (const { key, value } of entries) {
     if (known.includes(key.value)) {
       fields.set(key.value, { value, node: key.node });
+      reader.mark(path === WHOLE ? key.value : `${path}.${key.value}`, key.node);
       continue;
     }
     if (reader.isFull) continue;

@@ -6,11 +6,12 @@ import { readBreakGlass } from './break-glass.ts';
 import { readBundles } from './bundles.ts';
 import { readChains } from './chains.ts';
 import { readChannels } from './channels.ts';
-import { readFields } from './fields.ts';
+import { readFields, WHOLE } from './fields.ts';
 import { readNames, readPeople } from './people.ts';
 import { Reader } from './read.ts';
 import { readResources } from './resources.ts';
 import { readSchedules } from './schedules.ts';
+import { withSecondPerson } from './second-person.ts';
 import { readServices } from './services.ts';
 import { readSources } from './sources.ts';
 import type { Catalogue, Finding } from './types.ts';
@@ -52,11 +53,11 @@ export function parseCatalogue(text: string, file: string, directory: string): P
     return { catalogue: undefined, findings };
   }
   const sha256 = createHash('sha256').update(text, 'utf8').digest('hex');
-  return { catalogue: { ...read, sha256, directory }, findings };
+  return { catalogue: { ...read, places: reader.places, sha256, directory }, findings };
 }
 
-function readSections(reader: Reader): Omit<Catalogue, 'sha256' | 'directory'> | undefined {
-  const fields = reader.root && readFields(reader, reader.root, 'the catalogue', SECTIONS);
+function readSections(reader: Reader): Omit<Catalogue, 'places' | 'sha256' | 'directory'> | undefined {
+  const fields = reader.root && readFields(reader, reader.root, WHOLE, SECTIONS);
   if (fields === undefined) return undefined;
   const section = (key: string): Node | undefined => fields.optional(key, (node) => node)?.value;
   // Sections refer to each other both ways: what is read later is known by its name before.
@@ -73,6 +74,8 @@ function readSections(reader: Reader): Omit<Catalogue, 'sha256' | 'directory'> |
   });
   const resources = readResources(reader, section('resources'), new Set(services.keys()));
   const approvers = { people, groups, schedules };
+  const chains = readChains(reader, section('approvals'), approvers);
+  const breakGlass = readBreakGlass(reader, section('breakGlass'), approvers);
   return {
     groups,
     people,
@@ -82,10 +85,10 @@ function readSections(reader: Reader): Omit<Catalogue, 'sha256' | 'directory'> |
     resources,
     bundles: readBundles(reader, section('bundles'), resources),
     automation: readAutomation(reader, section('automation'), { schedules, services, bundles: bundleNames }),
-    chains: readChains(reader, section('approvals'), approvers),
+    chains: withSecondPerson(chains, resources, breakGlass),
     grace: readGrace(reader, section('grace')),
     reviews: readReviews(reader, section('reviews'), approvers),
-    breakGlass: readBreakGlass(reader, section('breakGlass'), approvers),
+    breakGlass,
     channels: readChannels(reader, section('notify')),
   };
 }

@@ -31,7 +31,10 @@ export function readNamed(
   form: string,
 ): { key: Placed<string>; value: Node }[] {
   return ((node && reader.entries(node, path)) ?? []).filter(({ key }) => {
-    if (isRight(key.value)) return true;
+    if (isRight(key.value)) {
+      reader.mark(`${path}.${key.value}`, key.node);
+      return true;
+    }
     reader.error(key.node, `${quote(key.value)} in ${path} is not ${form}`);
     return false;
   });

@@ -8,11 +8,13 @@ import { parseDuration } from '../protocol/durations.ts';
 import { escapeForTerminal } from '../protocol/names.ts';
 import { findOutOfBounds } from './bounds.ts';
 import { nearest } from './nearest.ts';
-import type { Finding } from './types.ts';
+import type { Finding, Place } from './types.ts';
 
 /** More than a person fixes in one go. */
 const MAX_FINDINGS = 100;
 const MAX_TEXT = 4096;
+/** Sections, resources, approval chains, and what of a resource is held against the order in which resources are brought in. */
+const MARKED = /^(resources|approvals)\.[^.]+$|^resources\.[^.]+\.(phase|session|breakGlass)$|^[a-zA-Z]+$/;
 
 /** A value and the node to blame for it. */
 export interface Placed<T> {
@@ -25,6 +27,8 @@ export type Names = Pick<ReadonlyMap<string, unknown>, 'has' | 'keys' | 'size'>;
 
 export class Reader {
   readonly findings: Finding[] = [];
+  /** Where it says what, by path, as far as checks after reading want to know. */
+  readonly places = new Map<string, Place>();
   readonly root: Node | undefined;
   readonly #file: string;
   readonly #lines = new LineCounter();
@@ -77,6 +81,12 @@ export class Reader {
 
   warn(node: Node, message: string, hint?: string): void {
     this.#at('warning', node.range?.[0] ?? 0, message, hint);
+  }
+
+  mark(path: string, node: Node): void {
+    if (!MARKED.test(path)) return;
+    const { line, col } = this.#lines.linePos(node.range?.[0] ?? 0);
+    this.places.set(path, { line: Math.max(1, line), column: Math.max(1, col) });
   }
 
   /** A mapping whose keys are names that people chose, in the order written. */

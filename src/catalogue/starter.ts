@@ -96,6 +96,8 @@ resources:
     sensitivity: medium
     session: { default: 2h, max: 4h, maxExtensions: 4 }
     credential: 10m
+    phase: 1 # 2 when it counts, 3 with automation: "oncall rollout" says what is missing
+    breakGlass: { roles: [read], window: 1h, max: 2h } # twoPerson: true asks a second person
     connection: { host: 127.0.0.1, port: 5432, database: orders, sslMode: verify-full, ca: pg-ca.pem }
     broker: { user: oncall_broker, password: { file: secrets/db-replica } }
     quarantineRole: oncall_quarantine
@@ -117,6 +119,7 @@ resources:
         hostKeys: ["${EXAMPLE_HOST_KEY}"]
     roles:
       operator: { login: ops }
+    breakGlass: { roles: [operator] }
 
 # Opened together by one request, shift or alert.
 # bundles:
@@ -152,10 +155,18 @@ approvals:
 # Who closes reviews, and by when.
 # reviews: { owners: [manager, group:security], due: 72h }
 
-# notify:
-#   on-call-channel:
-#     type: slack # or email, webhook, pagerduty-events
-#     webhook: { file: secrets/slack-webhook }
-#     notices: [approval, override, review] # all of them where this is left out
+# Who hears of each break-glass, on two channels below that do not fail together.
+breakGlass:
+  notify: [group:leads, group:security]
+  # webhook: { url: https://hooks.example.com/break-glass, secret: { file: secrets/break-glass } } # told by devices themselves
+  # cover: 12h # for how long a device can do without the broker
+
+# EXAMPLES: replace them by your channels. Without "notices" a channel gets all of them.
+notify:
+  mail: { type: email, host: 127.0.0.1, port: 25, from: oncall@example.com, notices: [break-glass] }
+  on-call-channel:
+    type: slack # or email, webhook, pagerduty-events
+    webhook: { file: secrets/slack-webhook }
+    notices: [break-glass] # approval, settled, opened, ending, override, review, alarm
 `;
 }

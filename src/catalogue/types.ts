@@ -256,10 +256,18 @@ export interface Catalogue {
     /** For how long a pack covers, where a shift is longer or has no end. */
     coverSeconds: number;
   };
+  /** Where in the file it says what (`resources.db-replica.session`): for findings that are made later than by reading it. */
+  places: ReadonlyMap<string, Place>;
   /** Hex SHA-256 of the file as read: every decision records it. */
   sha256: string;
   /** The folder that relative paths in the catalogue start from. */
   directory: string;
+}
+
+/** Line and column count from 1. */
+export interface Place {
+  line: number;
+  column: number;
 }
 
 /** Something wrong in a file that people write; `line` and `column` count from 1. */

@@ -29,7 +29,7 @@ export const sections: readonly CommandSection[] = [
       },
       {
         name: 'break-glass',
-        summary: 'get in when the usual way is too slow, or the broker is away: narrow, loud, accounted for',
+        summary: 'open at once what cannot wait: everybody hears of it, and it is reviewed',
         load: async () => (await import('./commands/break-glass.ts')).breakGlassCommand,
         children: [
           {
@@ -296,6 +296,11 @@ export const sections: readonly CommandSection[] = [
             load: async () => (await import('./commands/audit-verify.ts')).auditVerifyCommand,
           },
         ],
+      },
+      {
+        name: 'rollout',
+        summary: 'the phase of each resource, and what is missing for the next one',
+        load: async () => (await import('./commands/rollout.ts')).rolloutCommand,
       },
       {
         name: 'broker',

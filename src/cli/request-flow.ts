@@ -6,8 +6,9 @@ import type { RequestView } from '../protocol/messages.ts';
 import { formatTarget } from '../protocol/names.ts';
 import type { AnswerOptions } from './answer.ts';
 import type { Context } from './context.ts';
-import { writeHint, writeResult } from './io.ts';
+import { type Line, writeHint, writeResult } from './io.ts';
 import type { Output } from './outputs.ts';
+import { breakGlassCommandFor } from './views/break-glass-words.ts';
 import { requestLines, whyDenied } from './views/requests.ts';
 
 export interface FinishOptions {
@@ -16,6 +17,8 @@ export interface FinishOptions {
   readonly wait: boolean;
   /** Undefined: until the request itself expires. */
   readonly timeoutSeconds: number | undefined;
+  /** For people; as any request unless told. */
+  readonly lines?: (request: RequestView) => Line[];
 }
 
 /**
@@ -33,7 +36,7 @@ export async function finishRequest(
   await writeResult(context.io, context.format, {
     command: options.command,
     data: { request, credentials: credentials.map(publicCredential) },
-    lines: () => requestLines(request, context.now()),
+    lines: () => options.lines?.(request) ?? requestLines(request, context.now()),
   });
   const failure = missing ?? (await finalFailure(context, request));
   if (failure !== undefined) throw failure;
@@ -122,7 +125,12 @@ export function failureOf(request: RequestView): AppError | undefined {
     const hint = 'ask again, and tell the approvers by other means';
     return new AppError('expired', `${id} expired before anyone answered`, { hint, details });
   }
-  const hint = `oncall explain ${id || (targets[0]?.target.resource ?? '')} shows what would change that`;
+  const { breakGlass = [] } = request;
+  const explained = `oncall explain ${id || (targets[0]?.target.resource ?? '')} shows what would change that`;
+  const hint =
+    breakGlass.length === 0
+      ? explained
+      : `${explained}; what can not wait: ${breakGlassCommandFor(breakGlass)}`;
   return new AppError('denied', whyDenied(request), { hint, details });
 }
 

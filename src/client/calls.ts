@@ -5,6 +5,7 @@ import type {
   AskRequest,
   AuditPage,
   AuditWho,
+  BreakGlassOptions,
   BreakGlassStates,
   CheckpointReply,
   CloseReview,
@@ -33,6 +34,7 @@ import type {
   ReviewList,
   ReviewView,
   Revoke,
+  Rollout,
   StatusReply,
 } from '../protocol/messages.ts';
 import type { BrokerClient, CallOptions, PostOptions } from './broker.ts';
@@ -72,6 +74,13 @@ export const askRequest = (broker: BrokerClient, ask: AskRequest, options?: Post
 /** Decides and records nothing. */
 export const dryRunRequest = (broker: BrokerClient, ask: AskRequest) =>
   broker.post<RequestView>('/v1/requests/dry-run', ask, BARE);
+export const askBreakGlass = (broker: BrokerClient, ask: AskBreakGlass, options?: PostOptions) =>
+  broker.post<RequestView>('/v1/break-glass', ask, options);
+/** Where one may break the glass now. */
+export const listBreakGlass = (broker: BrokerClient, options?: CallOptions) =>
+  broker.get<BreakGlassOptions>('/v1/break-glass', options);
+/** How far each resource is in the order of phases; with the right to read the log. */
+export const getRollout = (broker: BrokerClient) => broker.get<Rollout>('/v1/rollout');
 export const getRequest = (broker: BrokerClient, id: string) =>
   broker.get<RequestView>(`/v1/requests/${part(id)}`);
 /** Answers as soon as the request is not pending any more, or as it is after `waitSeconds` (25 at most). */
@@ -139,9 +148,6 @@ export const listAuditEntries = (broker: BrokerClient, from: number, limit = PAG
 export const askWho = (broker: BrokerClient, name: string, at: string | undefined) =>
   broker.get<AuditWho>(`/v1/audit/who${query({ name, at })}`);
 
-/** Granted at once where policy permits it, and loud. */
-export const askBreakGlass = (broker: BrokerClient, ask: AskBreakGlass, options?: PostOptions) =>
-  broker.post<RequestView>('/v1/break-glass', ask, options);
 /** The packs that this device should have. */
 export const getPackPlan = (broker: BrokerClient) => broker.get<PackPlan>('/v1/break-glass/plan');
 export const requestPack = (broker: BrokerClient, request: RequestPack) =>

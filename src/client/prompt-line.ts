@@ -46,12 +46,13 @@ function glassRow({ target: { resource, role }, expiresAt }: StatusBreakGlass['o
 }
 
 /** The most that fits, of names that are plain enough; none where even the resource's is not. */
-function rowOf({ target: { resource, role }, incidents, endsAt, renewal }: StatusGrant): string[] {
+function rowOf({ target: { resource, role }, via, incidents, endsAt, renewal }: StatusGrant): string[] {
   const words = [`${resource}:${role}`, resource];
   // More urgent than what it is for.
+  const glass = via === 'break-glass' ? words.map((word) => `BREAK-GLASS ${word}`) : [];
   const refused = renewal?.state === 'refused' ? words.map((word) => `not renewed: ${word}`) : [];
   const whole = incidents.slice(-1).map((incident) => `${incident} ${resource}:${role}`);
-  return firstRow(endsAt, [...refused, ...whole, ...words]);
+  return firstRow(endsAt, [...glass, ...refused, ...whole, ...words]);
 }
 
 function firstRow(endsAt: string, texts: readonly string[]): string[] {

@@ -69,7 +69,8 @@ when {
   context.incident.known && context.incident.value.open && context.incident.value.matchesResource
 };
 
-// Decided while the broker can't be reached: the group alone is enough, so keep it small.
+// Opened without a yes, loudly and for a short time. Decided as if no vendor answered: on call is only who is so by the catalogue's
+// own rotations, so the group alone has to be enough. Keep it small.
 @id("break-glass")
 @because("you are on call for this service, or an sre")
 permit (principal, action == Action::"break-glass", resource)

@@ -301,6 +301,7 @@ export interface Tx extends ReadTx {
         | 'requestId'
         | 'state'
         | 'via'
+        | 'rule'
         | 'startsAt'
         | 'endsAt'
         | 'hardEndsAt'

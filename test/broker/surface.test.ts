@@ -39,6 +39,7 @@ const SIGNED = [
   ...['grants', 'audit/checkpoint', 'audit/entries', 'audit/who', 'events', 'reviews'],
   ...['reviews/{id}', 'break-glass/journal', 'break-glass/resources'],
   ...['break-glass/plan', 'break-glass/packs'],
+  ...['break-glass', 'rollout'],
 ].map((path) => `GET /v1/${path}`);
 const CHANGING = [
   'audit/seen',
@@ -47,6 +48,7 @@ const CHANGING = [
   ...['grants/{id}/credentials', 'grants/{id}/extend', 'grants/{id}/release', 'revoke', 'revoke/dry-run'],
   ...['incidents/{id}/reopen', 'reviews/{id}/close', 'break-glass/journal'],
   ...['break-glass/packs', 'break-glass/packs/{id}/confirm', 'break-glass/rotate'],
+  'break-glass',
 ].map((path) => `POST /v1/${path}`);
 
 let installation: Installation;

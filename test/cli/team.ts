@@ -10,6 +10,8 @@ export type Json = Record<string, unknown>;
 
 export interface Team {
   broker: Installation;
+  /** The broker goes away, for good. */
+  stop(): Promise<void>;
   /** The catalogue, for another broker of the same people. */
   catalogue: string;
   /** A second device of this person, without a command line: to look at what became of things. */
@@ -26,7 +28,7 @@ export interface Team {
 const HOST_KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK4hODvxhIL3kuR7p1yt9ZwvpPEtRAxxrWJtVe0y6eo4';
 
 /** ana, ben, carla and dora have a device each; P1-1 is ben's incident, OWN-1 is ana's. */
-export async function startTeam(): Promise<Team> {
+export async function startTeam({ more = '', hostMore = '' } = {}): Promise<Team> {
   const catalogue = `${PEOPLE}
 resources:
   db-host:
@@ -39,6 +41,7 @@ resources:
       - { name: db-host-1, host: 127.0.0.1, port: ${await freePort()}, hostKeys: ["${HOST_KEY}"] }
     roles:
       operator: { login: ops }
+${hostMore}
   short-lived:
     type: ssh
     service: orders
@@ -49,9 +52,10 @@ resources:
       - { name: short-1, host: 127.0.0.1, port: ${await freePort()}, hostKeys: ["${HOST_KEY}"] }
     roles:
       operator: { login: ops }
+${more}
 `;
   const broker = await install({ catalogue });
-  await broker.start();
+  const { stop } = await broker.start();
   const home: Record<string, string> = {};
   const as: Team['as'] = (user, args, options = {}) =>
     runCli(args.split(' '), { home: home[user], ...options });
@@ -65,6 +69,7 @@ resources:
   expect(await as('ana', 'incident declare OWN-1 --service orders --priority P1')).toMatchObject({ code: 0 });
   return {
     broker,
+    stop,
     catalogue,
     device: (user) => enrolled(broker, user),
     home,

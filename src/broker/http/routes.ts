@@ -4,6 +4,7 @@ import type { Modules } from '../modules.ts';
 import { createEndpoints, type EndpointDeps } from './endpoint.ts';
 import type { RouteContext } from './route-context.ts';
 import { registerAuditRoutes } from './routes-audit.ts';
+import { registerBreakGlassRoutes } from './routes-break-glass.ts';
 import { registerJournalRoutes } from './routes-break-glass-journal.ts';
 import { registerPackRoutes } from './routes-break-glass-packs.ts';
 import { registerBreakGlassStateRoutes } from './routes-break-glass-states.ts';
@@ -18,6 +19,7 @@ export function registerRoutes(deps: EndpointDeps, modules: Modules): void {
   const context: RouteContext = { ...deps, ...modules, ...createEndpoints(deps, modules.journals) };
   registerPeopleRoutes(context);
   registerRequestRoutes(context);
+  registerBreakGlassRoutes(context);
   registerGrantRoutes(context);
   registerAuditRoutes(context);
   registerEventRoutes(context);

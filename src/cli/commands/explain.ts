@@ -16,6 +16,7 @@ import { type Line, writeResult } from '../io.ts';
 import { resolveId } from '../match-id.ts';
 import { propertyLines, tableLines } from '../table.ts';
 import { localWords } from '../times.ts';
+import { breakGlassCommandFor } from '../views/break-glass-words.ts';
 import { decisionLines } from '../views/requests.ts';
 
 export interface ExplainOptions {
@@ -77,6 +78,7 @@ function isRequest(about: string): boolean {
 
 function explanationLines(explanation: Explanation, now: number): Line[] {
   const { user, decision, durationSeconds, facts, changes, ...rest } = explanation;
+  const { breakGlass = [] } = rest;
   return [
     ...decisionLines(decision),
     '',
@@ -103,6 +105,7 @@ function explanationLines(explanation: Explanation, now: number): Line[] {
         effect === 'grant' ? 'granted' : effect === 'ask' ? 'could be asked for' : 'denied',
       ],
     ),
+    ...(breakGlass.length === 0 ? [] : ['', `what can not wait: ${breakGlassCommandFor(breakGlass)}`]),
   ];
 }
 

@@ -3,6 +3,7 @@ import { formatTarget } from '../../protocol/names.ts';
 import type { Line, Piece } from '../io.ts';
 import { type Column, tableLines } from '../table.ts';
 import { bothTimes, localWords } from '../times.ts';
+import { BREAK_GLASS } from './break-glass-words.ts';
 
 /** A table of grants; `withUser` where they may be other people's. */
 export function grantTable(
@@ -13,7 +14,7 @@ export function grantTable(
   const columns: Column<GrantView>[] = [
     { header: 'TARGET', cell: (grant) => ({ text: formatTarget(grant.target), style: 'bold' }) },
     { header: 'STATE', cell: (grant) => statePiece(grant) },
-    { header: 'VIA', cell: ({ via, rule }) => viaText(via, rule ?? null) },
+    { header: 'VIA', cell: ({ via, rule }) => viaPiece(via, rule ?? null) },
     { header: 'ENDS', cell: (grant) => bothTimes(grant.endedAt ?? endOf(grant), now) },
     { header: 'INCIDENTS', cell: (grant) => grant.incidents.join(' ') || '-' },
     { header: 'GRANT', cell: (grant) => grant.id },
@@ -22,8 +23,9 @@ export function grantTable(
   return tableLines(grants, withUser ? [user, ...columns] : columns);
 }
 
-/** `shift (orders-primary-read)`: how it was opened, and the automation rule that did. */
-export function viaText(via: string, rule: string | null): string {
+/** `shift (orders-primary-read)`: how it was opened, and the automation rule that did. Break-glass is not to be overlooked. */
+export function viaPiece(via: string, rule: string | null): Piece {
+  if (via === 'break-glass') return { text: BREAK_GLASS, style: 'red' };
   return rule === null ? via : `${via} (${rule})`;
 }
 

@@ -3,7 +3,8 @@ import { formatTarget } from '../../protocol/names.ts';
 import type { Line, Piece } from '../io.ts';
 import { tableLines } from '../table.ts';
 import { bothTimes, localTime, localWords, relativeTime } from '../times.ts';
-import { endOf, viaText } from './grants.ts';
+import { BREAK_GLASS } from './break-glass-words.ts';
+import { endOf, viaPiece } from './grants.ts';
 import { waitingWords } from './waiting.ts';
 
 /** What is held, what is pending, what is burning; the age of the knowledge last, because it colours all the rest. */
@@ -16,6 +17,7 @@ export function statusLines(
   return [
     ...openGlassLines(status.breakGlass, now),
     ...(unheard === null ? [] : [unheardLine(unheard, now)]),
+    ...grants.flatMap((grant) => glassLines(grant, now)),
     ...(grants.length === 0 ? [`${status.user} holds no access`] : grantLines(grants, now)),
     ...grants.flatMap((grant) => graceLines(grant, now)),
     ...grants.flatMap((grant) => troubleLines(grant, now)),
@@ -83,12 +85,20 @@ function packLines({ packs }: StatusBreakGlass, now: number): Line[] {
 function grantLines(grants: readonly StatusGrant[], now: number): Line[] {
   return tableLines(grants, [
     { header: 'TARGET', cell: ({ target }) => ({ text: formatTarget(target), style: 'bold' }) },
-    { header: 'VIA', cell: ({ via, rule }) => viaText(via, rule) },
+    { header: 'VIA', cell: ({ via, rule }) => viaPiece(via, rule) },
     { header: 'ENDS', cell: (grant) => bothTimes(endOf(grant), now) },
     { header: 'CREDENTIAL', cell: (grant) => credentialPiece(grant, now) },
     { header: 'INCIDENTS', cell: ({ incidents }) => incidents.join(' ') || '-' },
     { header: 'GRANT', cell: ({ id }) => id },
   ]);
+}
+
+/** First of all: it is not to be forgotten open. */
+function glassLines({ target, via, endsAt }: StatusGrant, now: number): Line[] {
+  if (via !== 'break-glass') return [];
+  const name = formatTarget(target);
+  const end = relativeTime(Date.parse(endsAt), now);
+  return [[{ text: BREAK_GLASS, style: 'red' }, ` ${name} ends ${end}; oncall release ${name} ends it now`]];
 }
 
 /** The table says when; this says why. */

@@ -17,6 +17,22 @@ export const AskBreakGlass = strict({
 });
 export type AskBreakGlass = Static<typeof AskBreakGlass>;
 
+/** Where this person may break the glass, were they to ask now. */
+export const BreakGlassOption = strict({
+  resource: PartName,
+  /** Narrowest first; the first one unless another is named. */
+  roles: Type.Array(PartName),
+  description: nullable(Type.String()),
+  windowSeconds: Seconds,
+  maxWindowSeconds: Seconds,
+  /** A second person has to say yes. */
+  twoPerson: Type.Boolean(),
+});
+export type BreakGlassOption = Static<typeof BreakGlassOption>;
+
+export const BreakGlassOptions = strict({ options: Type.Array(BreakGlassOption) });
+export type BreakGlassOptions = Static<typeof BreakGlassOptions>;
+
 /** The key that the certificates of a pack are over: made on the device. */
 export const PackMaterial = Type.Union([SshMaterial, X509Material]);
 export type PackMaterial = Static<typeof PackMaterial>;
@@ -161,3 +177,24 @@ export type BreakGlassState = Static<typeof BreakGlassState>;
 
 export const BreakGlassStates = strict({ resources: Type.Array(BreakGlassState) });
 export type BreakGlassStates = Static<typeof BreakGlassStates>;
+
+/** Something that is missing, and what to do about it. */
+export const RolloutGap = strict({ message: Type.String(), fix: Type.String() });
+export type RolloutGap = Static<typeof RolloutGap>;
+
+/** A resource on its way from non-critical (1) over production with break-glass (2) to production with automation (3). */
+export const RolloutRow = strict({
+  resource: PartName,
+  environment: Name,
+  phase: Type.Integer({ minimum: 1, maximum: 3 }),
+  /** Null for one that has arrived. */
+  next: nullable(Type.Integer({ minimum: 2, maximum: 3 })),
+  /** For the next phase. */
+  missing: Type.Array(RolloutGap),
+  /** For the phase that it is in already: `oncall broker check` fails by these. */
+  broken: Type.Array(RolloutGap),
+});
+export type RolloutRow = Static<typeof RolloutRow>;
+
+export const Rollout = strict({ rows: Type.Array(RolloutRow) });
+export type Rollout = Static<typeof Rollout>;

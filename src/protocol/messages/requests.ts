@@ -132,6 +132,8 @@ export const RequestView = strict({
   ),
   /** One for each chain; empty once it is settled. */
   waiting: Type.Array(WaitingView),
+  /** Where it was denied: for which of the targets, as they are typed, break-glass would open now. */
+  breakGlass: Type.Optional(Type.Array(Type.String())),
 });
 export type RequestView = Static<typeof RequestView>;
 
@@ -162,6 +164,8 @@ export const Explanation = strict({
   changes: Type.Array(
     strict({ change: Type.String(), words: Type.String(), effect: oneOf('grant', 'ask', 'deny') }),
   ),
+  /** Where it is not granted: the target as it is typed, where break-glass would open it now. */
+  breakGlass: Type.Optional(Type.Array(Type.String())),
   policySha256: Type.String(),
   catalogueSha256: Type.String(),
   at: Instant,
