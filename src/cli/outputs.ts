@@ -5,7 +5,7 @@
  */
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import { TraceView } from '../protocol/messages/audit.ts';
-import { BreakGlassStates } from '../protocol/messages/break-glass.ts';
+import { BreakGlassStates, Rollout } from '../protocol/messages/break-glass.ts';
 import { ResourceList } from '../protocol/messages/catalogue.ts';
 import { DeviceList, DeviceView, Me, ShiftView } from '../protocol/messages/devices.ts';
 import { GrantList } from '../protocol/messages/grants.ts';
@@ -44,6 +44,33 @@ const StatusGrant = strict({
   ),
 });
 
+const OpenGlass = {
+  pack: Text,
+  slot: Count,
+  target: Target,
+  kind: GrantView.properties.kind,
+  reason: Text,
+  incident: nullable(Text),
+  drill: Type.Boolean(),
+  openedAt: Instant,
+  expiresAt: Instant,
+};
+
+/** Opened by the device, where the broker did not decide; else as a request. */
+const BreakGlass = Type.Union([
+  Answer,
+  strict({
+    decidedBy: Type.Literal('device'),
+    request: Type.Null(),
+    credentials: Type.Array(PublicCredential),
+    /** `entry`: of the journal. `webhook`: whether there is one to be told. */
+    opened: Type.Array(
+      strict({ ...OpenGlass, entry: Count, webhook: Type.Boolean(), wasOpen: Type.Boolean() }),
+    ),
+    probes: Type.Array(strict({ endpoint: Text, tookMs: Count, outcome: Text })),
+  }),
+]);
+
 const Status = strict({
   profile: Text,
   broker: Text,
@@ -66,6 +93,14 @@ const Status = strict({
   notices: Type.Array(strict({ at: Instant, text: Text })),
   reviews: Type.Array(strict(picked(ReviewView, ['id', 'user', 'dueAt', 'overdue']))),
   warnings: Lines,
+  breakGlass: strict({
+    packs: Type.Array(
+      strict({ id: Text, target: Target, issuedAt: Instant, startsAt: Instant, endsAt: Instant }),
+    ),
+    open: Type.Array(strict(OpenGlass)),
+    unreported: Count,
+    broken: nullable(Text),
+  }),
   ageSeconds: Count,
 });
 
@@ -179,7 +214,11 @@ export const outputs = {
   'status.check': StatusCheck,
   grants: GrantList,
   renew: strict({ grants: Type.Array(GrantView), credentials: Type.Array(PublicCredential) }),
-  release: strict({ grants: Type.Array(GrantView), wipedHere: Lines }),
+  release: strict({
+    grants: Type.Array(GrantView),
+    wipedHere: Lines,
+    breakGlass: Type.Array(strict({ pack: Text, slot: Count, target: Target })),
+  }),
   credential: Credential,
   console: strict({ target: Target, url: Text, endsAt: Instant }),
   resources: ResourceList,
@@ -197,7 +236,9 @@ export const outputs = {
   'reviews.list': ReviewList,
   'reviews.show': OneReview,
   'reviews.close': OneReview,
+  'break-glass': BreakGlass,
   'break-glass.list': BreakGlassStates,
+  rollout: Rollout,
   enroll: strict({
     user: Text,
     broker: Text,

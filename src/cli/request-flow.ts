@@ -13,7 +13,7 @@ import { requestLines, whyDenied } from './views/requests.ts';
 
 export interface FinishOptions {
   /** In JSON: `oncall.<command>/v1`. */
-  readonly command: 'request' | 'wait';
+  readonly command: 'request' | 'wait' | 'break-glass';
   readonly wait: boolean;
   /** Undefined: until the request itself expires. */
   readonly timeoutSeconds: number | undefined;

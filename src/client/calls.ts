@@ -1,11 +1,9 @@
 /** Every signed call of the HTTP interface, one function each. What they may be sent and what comes back is in the messages. */
 import type {
   Approve,
-  AskBreakGlass,
   AskRequest,
   AuditPage,
   AuditWho,
-  BreakGlassOptions,
   BreakGlassStates,
   CheckpointReply,
   CloseReview,
@@ -34,7 +32,6 @@ import type {
   ReviewList,
   ReviewView,
   Revoke,
-  Rollout,
   StatusReply,
 } from '../protocol/messages.ts';
 import type { BrokerClient, CallOptions, PostOptions } from './broker.ts';
@@ -74,13 +71,6 @@ export const askRequest = (broker: BrokerClient, ask: AskRequest, options?: Post
 /** Decides and records nothing. */
 export const dryRunRequest = (broker: BrokerClient, ask: AskRequest) =>
   broker.post<RequestView>('/v1/requests/dry-run', ask, BARE);
-export const askBreakGlass = (broker: BrokerClient, ask: AskBreakGlass, options?: PostOptions) =>
-  broker.post<RequestView>('/v1/break-glass', ask, options);
-/** Where one may break the glass now. */
-export const listBreakGlass = (broker: BrokerClient, options?: CallOptions) =>
-  broker.get<BreakGlassOptions>('/v1/break-glass', options);
-/** How far each resource is in the order of phases; with the right to read the log. */
-export const getRollout = (broker: BrokerClient) => broker.get<Rollout>('/v1/rollout');
 export const getRequest = (broker: BrokerClient, id: string) =>
   broker.get<RequestView>(`/v1/requests/${part(id)}`);
 /** Answers as soon as the request is not pending any more, or as it is after `waitSeconds` (25 at most). */

@@ -2,7 +2,8 @@
  * Break-glass. The broker is asked first, for a moment: it may answer, and what it has refused stays refused. Where it does not
  * decide, what this device keeps for that time is opened (break-glass-offline.ts).
  */
-import { askBreakGlass, getIncident, listBreakGlass } from '../../client/calls.ts';
+import { askBreakGlass, listBreakGlass } from '../../client/break-glass-calls.ts';
+import { getIncident } from '../../client/calls.ts';
 import { createIdempotencyKey } from '../../client/idempotency.ts';
 import { outcomeWithin } from '../../client/outcome.ts';
 import { formatDuration } from '../../protocol/durations.ts';
@@ -40,6 +41,14 @@ export interface BreakGlassOptions {
 }
 
 export const breakGlassCommand = defineCommand<BreakGlassOptions>({
+  json: ['break-glass'],
+  examples: [
+    [
+      "oncall break-glass db-replica --reason 'primary is down, need the lag'",
+      'open at once, whether the broker answers or not',
+    ],
+    ["oncall break-glass -i P1-123 --reason 'paged, approver asleep'", 'the bundle of an incident'],
+  ],
   declare: (command) =>
     void command
       .argument('[targets...]', 'resources, resource:role, or bundles (none: the bundle of the incident)')

@@ -1,4 +1,4 @@
-import { getRollout } from '../../client/calls.ts';
+import { getRollout } from '../../client/break-glass-calls.ts';
 import type { RolloutRow } from '../../protocol/messages.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
@@ -6,6 +6,11 @@ import { type Line, writeResult } from '../io.ts';
 import { tableLines } from '../table.ts';
 
 export const rolloutCommand = defineCommand<object>({
+  json: ['rollout'],
+  examples: [
+    ['oncall rollout', 'each resource, its phase, and what it lacks for the next one'],
+    ['oncall rollout --json', 'the same for a dashboard'],
+  ],
   declare: () => {},
   read: () => ({}),
   run: (context) => runRollout(context),
