@@ -17,7 +17,7 @@ const LOOK_MS = 5_000;
 
 export interface AnswerOptions {
   /** With it, ndjson output has an object for each change while it is pending. */
-  readonly command?: 'request' | 'wait';
+  readonly command?: 'request' | 'wait' | 'break-glass';
   /** Undefined: until the request itself expires. */
   readonly timeoutSeconds: number | undefined;
 }
