@@ -24,7 +24,7 @@ export interface Trouble {
 }
 
 export interface Alarms {
-  /** Told once, and again of logins that nobody issued and of entries of a journal: each that comes is news. */
+  /** Told once, and again of logins that nobody accounts for and of entries of a journal: each that comes is news. */
   raise(tx: Tx, trouble: Trouble): Promise<void>;
   clear(tx: Tx, alarm: AlarmRow, why: string): Promise<void>;
 }
@@ -32,6 +32,7 @@ export interface Alarms {
 /** Names that are kept and told of; of the rest, how many. */
 const MOST_HANDLES = 100;
 const SHOWN_HANDLES = 5;
+const EACH_IS_NEWS: readonly AlarmRow['kind'][] = ['orphan', 'journal', 'break-glass'];
 
 export function alarmId({ kind, resource, user }: Pick<AlarmRow, 'kind' | 'resource' | 'user'>): string {
   return `${kind}/${resource}/${user}`;
@@ -82,8 +83,8 @@ export function createAlarms(rules: CurrentRules, log: AuditLog, outbox: Outbox)
         raisedAt: before?.raisedAt ?? (await tx.now()),
       };
       const known = new Set((before?.handles as string[] | undefined) ?? []);
-      const isEachNews = kind === 'orphan' || kind === 'journal';
-      const isNews = before === undefined || (isEachNews && kept.some((handle) => !known.has(handle)));
+      const isNews =
+        before === undefined || (EACH_IS_NEWS.includes(kind) && kept.some((handle) => !known.has(handle)));
       await tx.raiseAlarm(alarm);
       if (isNews) await tell(tx, alarm, why, false);
     },
@@ -104,6 +105,10 @@ function titleOf({ kind, resource, user, count }: AlarmRow): string {
   const logins = `${count} ${count === 1 ? 'login' : 'logins'}`;
   const whose = user === '' ? '' : ` of ${user}`;
   if (kind === 'unproven') return `${resource}: the end of ${logins}${whose} is not proven`;
+  if (kind === 'break-glass')
+    return `${resource}: ${count} break-glass ${count === 1 ? 'login' : 'logins'}${whose} without an entry in a journal`;
+  if (kind === 'login')
+    return `${resource} let in ${logins} by certificates of ours that this broker never issued`;
   const what = user === '' ? 'that this broker did not make' : `${whose.trim()} that had ended`;
   return `${resource} has ${logins} ${what}`;
 }

@@ -2,10 +2,10 @@
  * The lists of revocations as targets pull them: each made anew when its number has risen, or its day has come. sshd reads one
  * file, so what both SSH CAs have revoked is one list; its number is the sum of theirs, which rises with either.
  */
-import type { SignedKrl } from '../issuers/krl.ts';
 import { createSignedKrl } from '../issuers/krl.ts';
 import type { RevocationList } from '../issuers/revocations.ts';
 import { crlDay, type X509Ca } from '../issuers/x509-ca.ts';
+import type { SignedKrl } from '../protocol/signed-krl.ts';
 import { sshPublicKeyBlob } from '../protocol/ssh-wire.ts';
 import type { RevocationRow } from '../store/rows.ts';
 import type { Store } from '../store/store.ts';

@@ -11,6 +11,7 @@ export * from './messages/devices.ts';
 export * from './messages/errors.ts';
 export * from './messages/events.ts';
 export * from './messages/grants.ts';
+export * from './messages/hosts.ts';
 export * from './messages/incidents.ts';
 export * from './messages/requests.ts';
 export * from './messages/reviews.ts';

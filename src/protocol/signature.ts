@@ -38,9 +38,10 @@ export const JOURNAL_SEQ_HEADER = 'oncall-journal-seq';
 const COVERED_IF_PRESENT = ['idempotency-key', JOURNAL_SEQ_HEADER];
 const PARAMETERS = ['created', 'expires', 'nonce', 'keyid', 'alg', 'tag'];
 
-/** What a signature is for: a request of a registered device, or one of a device that registers. */
+/** What a signature is for: a request of a registered device, one of a device that registers, or the report of a host. */
 export const REQUEST_TAG = 'oncall';
 export const ENROLL_TAG = 'oncall-enroll';
+export const HOST_TAG = 'oncall-host';
 
 export const DEFAULT_LIFETIME_SECONDS = 30;
 export const MAX_LIFETIME_SECONDS = 60;

@@ -255,7 +255,7 @@ export interface ReviewRow {
 /** Something at the targets that somebody has to look at, for as long as that is so. */
 export interface AlarmRow {
   id: string;
-  kind: 'unproven' | 'orphan' | 'break-glass' | 'journal';
+  kind: 'unproven' | 'orphan' | 'break-glass' | 'journal' | 'login';
   resource: string;
   /** Whose logins they are; empty where nobody knows. */
   user: string;
@@ -344,6 +344,7 @@ export interface DrillRow {
 
 /** A host that reports who logs in there. */
 export interface HostRow {
+  /** `<resource>/<name>`: a machine that serves several resources is a host of each, with one key. */
   id: string;
   resource: string;
   /** `ed25519:…`, made on the host. */
@@ -362,13 +363,13 @@ export interface LoginRow {
   resource: string;
   kind: 'ssh' | 'postgres';
   account: string;
-  /** SSH key id, or the certificate's subject. */
+  /** SSH key id, or what PostgreSQL authenticated; of break-glass always the key id. */
   identity: string;
   serial: string;
   address: string;
   at: number;
   receivedAt: number;
-  /** Grant, or pack and slot, that it rests on; null while none is known. */
+  /** The grant (`gr_…`), or pack and slot (`bg_…/3`), that it rests on; null while none is known. */
   matched: string | null;
 }
 

@@ -10,9 +10,11 @@ import { readDeliveries, writeDeliveries } from './queries/deliveries.ts';
 import { readDevices, writeDevices } from './queries/devices.ts';
 import { readDrills, writeDrills } from './queries/drills.ts';
 import { readGrants, writeGrants } from './queries/grants.ts';
+import { readHosts, writeHosts } from './queries/hosts.ts';
 import { readIncidents, writeIncidents } from './queries/incidents.ts';
 import { readJobs, writeJobs } from './queries/jobs.ts';
 import { readJournals, writeJournals } from './queries/journals.ts';
+import { readLogins, writeLogins } from './queries/logins.ts';
 import { readNotices, writeNotices } from './queries/notices.ts';
 import { readPackUses, writePackUses } from './queries/pack-uses.ts';
 import { readPacks, writePacks } from './queries/packs.ts';
@@ -114,6 +116,8 @@ function createReadTx(context: QueryContext): ReadTx {
     ...readDrills(context),
     ...readJournals(context),
     ...readPackUses(context),
+    ...readHosts(context),
+    ...readLogins(context),
     ...readGrants(context),
     ...readCredentials(context),
     ...readRevocations(context),
@@ -140,6 +144,8 @@ function createTx(context: QueryContext): Tx {
     ...writeDrills(context),
     ...writeJournals(context),
     ...writePackUses(context),
+    ...writeHosts(context),
+    ...writeLogins(context),
     ...writeGrants(context),
     ...writeCredentials(context),
     ...writeRevocations(context),

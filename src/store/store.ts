@@ -11,11 +11,13 @@ import type {
   DeviceRow,
   DrillRow,
   GrantRow,
+  HostRow,
   IdempotencyRow,
   IncidentRow,
   InviteRow,
   JobRow,
   JournalRow,
+  LoginRow,
   OutboxRow,
   PackRow,
   PackUseRow,
@@ -142,6 +144,19 @@ export interface ReadTx {
   brokenJournals(): Promise<readonly JournalRow[]>;
   /** Of this resource, newest first. */
   drills(resource: string, limit: number): Promise<readonly DrillRow[]>;
+
+  /** Removed ones too, by id. */
+  hosts(): Promise<readonly HostRow[]>;
+  /** Newest first. */
+  logins(filter: {
+    matched?: string;
+    host?: string;
+    identity?: string;
+    serial?: string;
+    limit: number;
+  }): Promise<readonly LoginRow[]>;
+  /** Those that rest on nothing known, oldest first. */
+  unmatchedLogins(limit: number): Promise<readonly LoginRow[]>;
 
   grant(id: string): Promise<GrantRow | undefined>;
   /** Newest first. */
@@ -287,6 +302,15 @@ export interface Tx extends ReadTx {
   putJournal(row: JournalRow): Promise<void>;
   /** False if the id is taken: it is recorded already. */
   insertDrill(row: DrillRow): Promise<boolean>;
+
+  /** Throws `conflict` where the id is taken, be it by one that was removed. */
+  insertHost(row: HostRow): Promise<void>;
+  updateHost(id: string, change: Partial<Omit<HostRow, 'id' | 'resource'>>): Promise<void>;
+  /** False if this very login is known. */
+  insertLogin(row: LoginRow): Promise<boolean>;
+  matchLogin(id: string, matched: string): Promise<void>;
+  /** Drops those that came more than 90 days before. */
+  sweepLogins(nowMs: number): Promise<void>;
 
   insertGrant(row: GrantRow, incidents: readonly string[]): Promise<void>;
   /** Reads a grant and holds it until the transaction ends, so that issuing and ending cannot pass each other. */

@@ -1,8 +1,8 @@
 // SSH from request to proof, with a host that nobody can reach: what is revoked is published, and time alone proves the end.
 import { beforeAll, expect, it } from 'vitest';
-import { verifySignedKrl } from '../../src/issuers/krl.ts';
 import { parsePublicKey } from '../../src/protocol/keys.ts';
 import type { CredentialReply, GrantList, GrantView, RequestView } from '../../src/protocol/messages.ts';
+import { verifySignedKrl } from '../../src/protocol/signed-krl.ts';
 import { parseCertificate } from '../../src/protocol/ssh-certificate.ts';
 import { sshUint64 } from '../../src/protocol/ssh-wire.ts';
 import { enrolled, type TestDevice } from '../support/device.ts';

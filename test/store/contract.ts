@@ -5,6 +5,7 @@ import type { ChildTarget } from './child.ts';
 import { auditContract } from './contract-audit.ts';
 import { breakGlassContract } from './contract-break-glass.ts';
 import { credentialContract } from './contract-credentials.ts';
+import { hostContract } from './contract-hosts.ts';
 import { incidentContract } from './contract-incidents.ts';
 import { jobContract } from './contract-jobs.ts';
 import { migrationContract } from './contract-migrations.ts';
@@ -73,6 +74,7 @@ export function storeContract(name: string, create: () => Promise<TestStore>): v
     breakGlassContract(context);
     packContract(context);
     credentialContract(context);
+    hostContract(context);
     replayContract(context);
     jobContract(context);
     auditContract(context);

@@ -95,6 +95,7 @@ export const breakGlass: Migration = {
       'alter table reviews add column resource text',
       "alter table reviews add column about text not null default 'null'",
       'create index reviews_by_resource on reviews (resource, state)',
+      'create index logins_by_match on logins (matched)',
     ];
     for (const statement of statements) await sql.raw(statement).execute(db);
   },
