@@ -26,6 +26,7 @@ type Login = TraceView['logins'][number];
 
 const MOST_GRANTS = 20;
 const MOST_LOGINS = 50;
+const MOST_SEEN = 20;
 
 /** Newest grant first; empty where the log knows nothing of it. `atMs`: only what was in force then. */
 export async function traceName(
@@ -138,6 +139,7 @@ function loginsOf(own: readonly AuditEntry[]): Login[] {
       endingAt: null,
       endedAt: null,
       endCause: null,
+      seen: [],
     };
     logins.set(credentialId, known);
     known.expiresAt = textIn(entry, 'expiresAt') ?? known.expiresAt;
@@ -150,6 +152,14 @@ function loginsOf(own: readonly AuditEntry[]): Login[] {
       known.endCause = textIn(entry, 'cause') ?? null;
     }
     if (event === 'credential.ended') known.endedAt = at;
+    if (event === 'login.seen' && known.seen.length < MOST_SEEN) {
+      known.seen.push({
+        host: subject?.host ?? '',
+        account: textIn(entry, 'account') ?? '',
+        address: textIn(entry, 'address') ?? '',
+        at: textIn(entry, 'at') ?? at,
+      });
+    }
   }
   return [...logins.values()];
 }

@@ -7,17 +7,18 @@ import type { KeyObject } from 'node:crypto';
 import { embedEnrolment, embedRequest } from '../audit/embedded.ts';
 import type { Person } from '../catalogue/types.ts';
 import { AppError } from '../protocol/errors.ts';
-import { parsePublicKey } from '../protocol/keys.ts';
+import { keyThumbprint, parsePublicKey } from '../protocol/keys.ts';
 import {
   ENROLL_TAG,
   type HeaderFields,
+  HOST_TAG,
   type ParsedSignature,
   parseSignature,
   REQUEST_TAG,
   SignatureError,
   verifySignature,
 } from '../protocol/signature.ts';
-import type { DeviceRow } from '../store/rows.ts';
+import type { DeviceRow, HostRow } from '../store/rows.ts';
 import type { Store, Tx } from '../store/store.ts';
 import type { EmbeddedRequest } from './audit-log.ts';
 import type { Caller } from './caller.ts';
@@ -140,6 +141,40 @@ export async function authenticateEnrollment(
   const received = { ...request, authority: deps.authority, publicKey: signingKey };
   const embedded = embedEnrolment(received, parsed.components);
   return { embedded, claim: (tx) => claimNonce(tx, parsed) };
+}
+
+export interface AuthenticatedHost {
+  /** As {@link Authenticated.admit}; gives the host's rows, one for each resource that it serves. */
+  admit(tx: Tx): Promise<readonly HostRow[]>;
+}
+
+/** A host signs with the key that it made, which an operator told the broker of. */
+export function createHostAuthenticator(deps: {
+  store: Store;
+  authority: string;
+}): (request: IncomingRequest) => Promise<AuthenticatedHost> {
+  const { store, authority } = deps;
+  return async (request) => {
+    const nowMs = await store.now();
+    const parsed = explain(() => parseSignature(request.headers));
+    const rowsOf = async (tx: Pick<Tx, 'hosts'>) => {
+      const rows = (await tx.hosts()).filter(
+        ({ state, publicKey }) => state === 'active' && keyThumbprint(publicKey) === parsed.keyId,
+      );
+      if (rows.length === 0) throw new AuthenticationError('unknown host');
+      return rows;
+    };
+    const [row] = await store.read(rowsOf);
+    const publicKey = explain(() => parsePublicKey(row?.publicKey ?? ''));
+    verify(request, parsed, { publicKey, authority, tag: HOST_TAG, nowMs });
+    return {
+      async admit(tx) {
+        const rows = await rowsOf(tx);
+        await claimNonce(tx, parsed);
+        return rows;
+      },
+    };
+  };
 }
 
 function verify(

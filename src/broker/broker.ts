@@ -6,6 +6,7 @@ import type { Server } from 'node:tls';
 import { type Logger, pino } from 'pino';
 import type { Issuer } from '../issuers/issuer.ts';
 import { AppError } from '../protocol/errors.ts';
+import { sshFingerprint, sshPublicKeyBlob } from '../protocol/ssh-wire.ts';
 import type { Store } from '../store/store.ts';
 import { BROKER, createAuditLog } from './audit-log.ts';
 import { compose } from './compose.ts';
@@ -104,6 +105,9 @@ async function start(
     breakGlass: new Map(made.breakGlass.map((issuer) => [issuer.kind, issuer])),
     outside,
     logger,
+    authorities: new Set(
+      [keys.sshCa, keys.breakGlass.ssh].map(({ privateKey }) => sshFingerprint(sshPublicKeyBlob(privateKey))),
+    ),
     invitation: { publicUrl: config.publicUrl.href, rawIdentityKey: keys.identity.rawPublicKey },
     sign: keys.identity.sign,
     resolveSecret,

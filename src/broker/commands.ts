@@ -15,6 +15,7 @@ import { rotateTokenKeys } from './token-keys.ts';
 import { brokerUnit as createUnit, ownName } from './unit.ts';
 
 export { brokerCheck } from './commands-check.ts';
+export { brokerHostAdd, brokerHostList, brokerHostRemove } from './commands-host.ts';
 export { brokerBackup, brokerMigrate, brokerRestore } from './commands-store.ts';
 export { brokerTarget } from './commands-target.ts';
 

@@ -15,6 +15,7 @@ import { createCredentials } from './credentials.ts';
 import { createDevices } from './devices.ts';
 import { createEndings } from './endings.ts';
 import { createEventHub } from './event-hub.ts';
+import { createHostReports } from './host-reports.ts';
 import { createAutomation } from './incidents/automation.ts';
 import { createConsequences } from './incidents/consequences.ts';
 import { createDeliveries } from './incidents/deliveries.ts';
@@ -27,6 +28,7 @@ import { createJournalBreaks } from './journal-breaks.ts';
 import { createJournalUses } from './journal-uses.ts';
 import { createJournals } from './journals.ts';
 import { createLifetimes } from './lifetimes.ts';
+import { createLoginWatch } from './login-watch.ts';
 import { createMetrics } from './metrics.ts';
 import type { Modules } from './modules.ts';
 import { createOutbox } from './outbox.ts';
@@ -76,6 +78,8 @@ export function compose(deps: {
   breakGlass: BreakGlassIssuers;
   outside: Outside;
   logger: Logger;
+  /** Fingerprints of the CAs that sign what engineers log in with. */
+  authorities: ReadonlySet<string>;
   invitation: { publicUrl: string; rawIdentityKey: Uint8Array };
   /** By the identity key. */
   sign: (message: Uint8Array) => Uint8Array;
@@ -115,6 +119,7 @@ export function compose(deps: {
     random: Math.random,
   });
   const unproven = createUnprovenWatch(store, alarms);
+  const logins = createLoginWatch(store, alarms);
   const sweep = createSweep(store, rules, { issuers, log, endings, alarms, logger, random: Math.random });
   const deliveries = createDeliveries(store, rules, feed, polling, { webhookOf: outside.webhookOf, logger });
   const journals = createJournals(
@@ -137,6 +142,7 @@ export function compose(deps: {
       ),
       incidents,
       deliveries,
+      hostReports: createHostReports(log, logins, deps.authorities),
       reviews,
       journals,
       packs: createPacks(rules, log, breakGlass, deps),
@@ -158,6 +164,7 @@ export function compose(deps: {
         automation: () => automation.watch(),
         unproven: () => unproven.look(),
         packs: () => packWatch.look(),
+        logins: (subject) => logins.timer(subject),
         'sweep-revocations': async (list) => {
           const nowMs = await store.now();
           await store.write((tx) => tx.sweepRevocations(list, nowMs - HOUR_MS));
@@ -178,6 +185,7 @@ export function compose(deps: {
       await watchShifts(tx);
       await unproven.schedule(tx);
       await packWatch.schedule(tx);
+      await logins.schedule(tx);
       await polling.schedule(tx);
       await sweep.schedule(tx);
     },

@@ -170,6 +170,21 @@ export function createMetrics(store: Store, rules: CurrentRules): Metrics {
       this.set((await store.read((tx) => tx.brokenJournals())).length);
     },
   });
+  new Gauge({
+    name: 'oncall_host_age_seconds',
+    help: 'How long ago a host last reported who logs in there; +Inf: never',
+    labelNames: ['host', 'resource'],
+    registers,
+    async collect() {
+      this.reset();
+      const now = await store.now();
+      for (const { id, resource, state, lastSeenAt } of await store.read((tx) => tx.hosts())) {
+        if (state !== 'active') continue;
+        const at = lastSeenAt ?? Number.NEGATIVE_INFINITY;
+        this.set({ host: id, resource }, Math.max(0, now - at) / 1000);
+      }
+    },
+  });
   return {
     registry,
     requests: new Histogram({

@@ -5,6 +5,7 @@ import type { Credentials } from './credentials.ts';
 import type { Devices } from './devices.ts';
 import type { Endings } from './endings.ts';
 import type { EventHub } from './event-hub.ts';
+import type { HostReports } from './host-reports.ts';
 import type { Deliveries } from './incidents/deliveries.ts';
 import type { Incidents } from './incidents/incidents.ts';
 import type { Journals } from './journals.ts';
@@ -25,6 +26,7 @@ export interface Modules {
   devices: Devices;
   incidents: Incidents;
   deliveries: Deliveries;
+  hostReports: HostReports;
   reviews: Reviews;
   journals: Journals;
   packs: Packs;

@@ -50,6 +50,15 @@ export interface BrokerCommands {
   brokerMigrate(options: { directory: string }, host: BrokerHost): Promise<BrokerResult>;
   brokerBackup(options: { directory: string; file: string }, host: BrokerHost): Promise<BrokerResult>;
   brokerRestore(options: { directory: string; file: string }, host: BrokerHost): Promise<BrokerResult>;
+  brokerHostAdd(
+    options: { directory: string; resource: string; name: string; publicKey: string },
+    host: BrokerHost,
+  ): Promise<BrokerResult>;
+  brokerHostRemove(
+    options: { directory: string; resource: string; name: string },
+    host: BrokerHost,
+  ): Promise<BrokerResult>;
+  brokerHostList(options: { directory: string }, host: BrokerHost): Promise<BrokerResult>;
   brokerRotateTls(options: { directory: string }, host: BrokerHost): Promise<BrokerResult>;
   /** Prints the unit by which systemd runs it. */
   brokerUnit(

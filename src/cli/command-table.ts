@@ -326,6 +326,15 @@ function brokerEntries(): CommandEntry[] {
     entry('unit', 'unit', 'print the unit by which systemd runs it'),
     entry('invite', 'invite', 'print an invitation for a person'),
     entry('target', 'target', 'what a resource needs from its admin, and whether it has it'),
+    {
+      name: 'host',
+      summary: 'hosts that report who logs in there',
+      children: [
+        entry('hostAdd', 'add', 'take the reports of a host'),
+        entry('hostList', 'list', 'which hosts report, and when each did last'),
+        entry('hostRemove', 'remove', 'take no more reports of a host'),
+      ],
+    },
     entry('migrate', 'migrate', 'bring the store up to date'),
     entry('backup', 'backup', 'write a backup'),
     entry('restore', 'restore', 'restore a backup'),

@@ -105,6 +105,7 @@ describe('a name at a target', () => {
           issuedAt: '2026-01-05T02:01:00.000Z',
           endedAt: '2026-01-05T02:10:00.000Z',
           endCause: 'released',
+          seen: [],
         },
       ],
     });

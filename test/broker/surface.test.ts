@@ -33,6 +33,7 @@ const OPEN = [
   'GET /v1/krl/ssh.sig',
   'POST /v1/enroll',
   'POST /v1/webhooks/{source}',
+  'POST /v1/hosts/logins',
 ];
 const SIGNED = [
   ...['me', 'status', 'resources', 'devices', 'incidents', 'incidents/{id}', 'requests/{id}', 'approvals'],
@@ -174,7 +175,8 @@ describe('/openapi.json', () => {
       `{"digest":"${'f'.repeat(64)}","reason":"\\u0007"}`,
     ];
     for (const [path, { post }] of Object.entries(document.paths)) {
-      if (!post) continue;
+      // What a device says to the door of hosts is not even read (host-reports.test.ts).
+      if (!post || path === '/v1/hosts/logins') continue;
       const tag = path === '/v1/enroll' ? { tag: 'oncall-enroll' } : {};
       for (const body of bodies) {
         const answer = await ana.call('POST', path.replace('{id}', 'none'), body, tag);

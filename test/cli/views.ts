@@ -270,6 +270,14 @@ export const trace: AuditWho = {
           endingAt: '2026-01-05T02:20:00.000Z',
           endedAt: '2026-01-05T02:20:01.000Z',
           endCause: 'replaced',
+          seen: [
+            {
+              host: 'db-replica/db1',
+              account: 'oncall_alice_1',
+              address: '192.0.2.7:52114',
+              at: '2026-01-05T02:15:00.000Z',
+            },
+          ],
         },
       ],
     },

@@ -10,6 +10,7 @@ import { registerPackRoutes } from './routes-break-glass-packs.ts';
 import { registerBreakGlassStateRoutes } from './routes-break-glass-states.ts';
 import { registerEventRoutes } from './routes-events.ts';
 import { registerGrantRoutes } from './routes-grants.ts';
+import { registerHostRoutes } from './routes-hosts.ts';
 import { registerPeopleRoutes } from './routes-people.ts';
 import { registerRequestRoutes } from './routes-requests.ts';
 import { registerReviewRoutes } from './routes-reviews.ts';
@@ -28,4 +29,5 @@ export function registerRoutes(deps: EndpointDeps, modules: Modules): void {
   registerBreakGlassStateRoutes(context);
   registerPackRoutes(context);
   registerWebhookRoutes(context);
+  registerHostRoutes(context);
 }

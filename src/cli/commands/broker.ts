@@ -14,6 +14,7 @@ import {
   FOLDERS,
   firstArgument,
   flagOption,
+  requiredOption,
   type Typed,
   textOption,
 } from '../command.ts';
@@ -122,6 +123,34 @@ export const brokerCommands = {
     completes: { resource: { names: ['resources'] } },
     read: (typed) => ({ resource: readResource(typed), check: flagOption(typed, 'check') }),
     run: (broker, options, host) => broker.brokerTarget(options, host),
+  }),
+  hostAdd: brokerCommand({
+    name: 'host.add',
+    declare: (command) =>
+      command
+        .argument('<resource>', 'a resource of the catalogue')
+        .argument('<name>', "the host's name, as the catalogue has it")
+        .option('--key <key>', 'what `oncall host init` printed there: ed25519:…'),
+    read: (typed) => ({
+      resource: readResource(typed),
+      name: secondArgument(typed, 'name'),
+      publicKey: requiredOption(typed, 'key', 'ed25519:…'),
+    }),
+    run: (broker, options, host) => broker.brokerHostAdd(options, host),
+  }),
+  hostRemove: brokerCommand({
+    name: 'host.remove',
+    declare: (command) =>
+      command
+        .argument('<resource>', 'a resource of the catalogue')
+        .argument('<name>', "the host's name, as it was added"),
+    read: (typed) => ({ resource: readResource(typed), name: secondArgument(typed, 'name') }),
+    run: (broker, options, host) => broker.brokerHostRemove(options, host),
+  }),
+  hostList: brokerCommand({
+    name: 'host.list',
+    read: () => ({}),
+    run: (broker, options, host) => broker.brokerHostList(options, host),
   }),
   migrate: brokerCommand({
     name: 'migrate',
@@ -272,6 +301,12 @@ function inLocalTime(line: Line, now: number): Line {
   return piecesOf(line).map((piece) =>
     typeof piece === 'string' ? localWords(piece, now) : { ...piece, text: localWords(piece.text, now) },
   );
+}
+
+function secondArgument(typed: Typed, name: string): string {
+  const [, value] = typed.args;
+  if (value === undefined) throw new AppError('usage', `${name} is missing`);
+  return value;
 }
 
 function readResource(typed: Typed): string {

@@ -40,5 +40,11 @@ function oneTrace(trace: TraceView, now: number): Line[] {
       { header: 'PROVEN GONE', cell: ({ endedAt }) => (endedAt === null ? '-' : bothTimes(endedAt, now)) },
       { header: 'WHY', cell: ({ endCause }) => endCause ?? '-' },
     ]),
+    ...trace.logins.flatMap(({ handle, seen }) =>
+      seen.map(
+        ({ host, account, address, at }): Line =>
+          `seen ${handle} at ${host} as ${account}, from ${address}, ${bothTimes(at, now)}`,
+      ),
+    ),
   ];
 }

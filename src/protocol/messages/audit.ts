@@ -26,6 +26,10 @@ const TraceLogin = strict({
   /** When its end was proven. */
   endedAt: nullable(Instant),
   endCause: nullable(Type.String()),
+  /** By the target's own record: where it was first used, on each host that reports. */
+  seen: Type.Array(
+    strict({ host: Type.String(), account: Type.String(), address: Type.String(), at: Instant }),
+  ),
 });
 
 /** Whom a name at a target leads back to. */
