@@ -25,7 +25,8 @@ const MODULES: Readonly<Record<string, readonly string[]>> = {
     ...['protocol', 'catalogue', 'policy', 'sources', 'trust', 'notify', 'issuers', 'audit'],
     ...['break-glass', 'store'],
   ],
-  cli: ['client', 'agent', 'break-glass', 'protocol', 'policy', 'audit', 'catalogue'],
+  host: ['protocol', 'client'],
+  cli: ['client', 'agent', 'host', 'break-glass', 'protocol', 'policy', 'audit', 'catalogue'],
 };
 
 /** Where the broker's commands are, which alone reach the broker, and only by dynamic import (or for types). */
@@ -73,6 +74,7 @@ const TOUCHES_PROCESS = new Set([
   'cli/io.ts',
   'agent/main.ts',
   'client/keychain-child.ts',
+  'host/processes.ts',
 ]);
 
 interface Import {

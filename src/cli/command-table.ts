@@ -303,6 +303,11 @@ export const sections: readonly CommandSection[] = [
         load: async () => (await import('./commands/rollout.ts')).rolloutCommand,
       },
       {
+        name: 'host',
+        summary: 'at a target: tell the broker who logs in, end what is over',
+        children: hostEntries(),
+      },
+      {
         name: 'broker',
         summary: 'set up and run a broker',
         children: brokerEntries(),
@@ -346,5 +351,18 @@ function brokerEntries(): CommandEntry[] {
         entry('rotateTokens', 'tokens', 'the next key for tokens, or the first'),
       ],
     },
+  ];
+}
+
+function hostEntries(): CommandEntry[] {
+  const entry = (name: 'init' | 'run' | 'status', summary: string): CommandEntry => ({
+    name,
+    summary,
+    load: async () => (await import('./commands/host.ts')).hostCommands[name],
+  });
+  return [
+    entry('init', 'make a key, and print what to type at the broker'),
+    entry('run', 'run it (a systemd unit does)'),
+    entry('status', 'what it has done last (reads a local file)'),
   ];
 }

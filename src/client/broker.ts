@@ -178,6 +178,11 @@ async function believe(
   return reply.result;
 }
 
+/** What an exchange needs to know: of a device, or of a host. */
+export interface ExchangeInput extends Pick<BrokerInput, 'signer' | 'now' | 'warn'> {
+  readonly config: Pick<ClientConfig, 'broker' | 'identityKey'>;
+}
+
 interface Message {
   readonly method: 'GET' | 'POST';
   readonly path: string;
@@ -197,13 +202,13 @@ interface Answered {
 }
 
 /** Signs, sends, and does the two things that are tried twice: a corrected clock and a connection that died. */
-class SignedExchange {
+export class SignedExchange {
   skewMs = 0;
-  readonly #input: BrokerInput;
+  readonly #input: ExchangeInput;
   readonly #transport: Transport;
   readonly #endpoints: Endpoints;
 
-  constructor(input: BrokerInput, transport: Transport, endpoints: Endpoints) {
+  constructor(input: ExchangeInput, transport: Transport, endpoints: Endpoints) {
     this.#input = input;
     this.#transport = transport;
     this.#endpoints = endpoints;

@@ -22,6 +22,12 @@ const COMMANDS = {
     'mariadb-dump': 'mariadb-client',
   },
   redis: { 'redis-server': 'redis-server', 'redis-cli': 'redis-tools' },
+  journal: {
+    journalctl: 'systemd',
+    '/lib/systemd/systemd-journald': 'systemd',
+    unshare: 'util-linux',
+    nsenter: 'util-linux',
+  },
   pty: { script: 'bsdutils' },
   faketime: { faketime: 'faketime' },
   // Of bash-completion, the one thing with a name to look for.
@@ -41,6 +47,7 @@ export const PART_NAMES: readonly PartName[] = [
   'redis',
   'nginx',
   'keyring',
+  'journal',
   'pty',
   'faketime',
   'shells',

@@ -4,12 +4,13 @@
 // is off: it refuses what lies below a directory as open as /tmp. Nothing lets in but what the options name.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { findCommand, TEST_LOGIN } from './machine-parts.ts';
 import { requirePart } from './parts.ts';
 import { startProcess, type TestProcess } from './process.ts';
-import { freePort, tempDir } from './temp.ts';
+import { freePort, tempDir, waitFor } from './temp.ts';
 
 export interface SshdOptions {
   /** Public keys, one a line, that sign user certificates. */
@@ -24,6 +25,8 @@ export interface SshdOptions {
   hostCertificate?: (hostPublicKey: string) => string | Promise<string>;
   /** Lines of sshd_config; they come first, and in sshd_config the first value of a keyword counts. */
   extraConfig?: string;
+  /** Command and arguments that start it in another place, where it logs to syslog: then `log()` is empty. */
+  inside?: readonly string[];
 }
 
 export interface TestSshd {
@@ -62,7 +65,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<TestSshd> {
   const hostPublicKey = readFileSync(`${hostKey}.pub`, 'utf8').trim();
   const lines = await writeFiles(dir, hostPublicKey, options);
   const configFile = join(dir, 'sshd_config');
-  const { port, server } = await listen(configFile, lines);
+  const { port, server } = await listen(configFile, lines, options.inside);
   return {
     host: '127.0.0.1',
     port,
@@ -117,6 +120,7 @@ async function writeFiles(dir: string, hostPublicKey: string, options: SshdOptio
 async function listen(
   configFile: string,
   lines: readonly string[],
+  inside: readonly string[] | undefined,
 ): Promise<{ port: number; server: TestProcess }> {
   // Its directory for privilege separation, which Debian's service makes at start.
   if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true, mode: 0o755 });
@@ -124,13 +128,28 @@ async function listen(
   for (let attempt = 1; ; attempt += 1) {
     const port = await freePort();
     writeFileSync(configFile, `${[`Port ${port}`, ...lines].join('\n')}\n`);
-    const server = startProcess(program, ['-D', '-e', '-f', configFile], { input: '' });
+    const [command = program, ...words] = inside
+      ? [...inside, program, '-D', '-f', configFile]
+      : [program, '-D', '-e', '-f', configFile];
+    const server = startProcess(command, words, { input: '' });
     try {
-      await server.waitForOutput(`Server listening on 127.0.0.1 port ${port}`);
+      if (inside === undefined) await server.waitForOutput(`Server listening on 127.0.0.1 port ${port}`);
+      else await waitFor(() => answersAt(port), { what: 'sshd to listen' });
       return { port, server };
     } catch (error) {
       // Between finding a free port and binding it another process can take it.
       if (attempt === ATTEMPTS || !server.output().includes('Address already in use')) throw error;
     }
   }
+}
+
+function answersAt(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('data', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
 }
