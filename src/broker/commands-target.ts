@@ -1,6 +1,7 @@
 /** `oncall broker target`: what a target's admin must do, and whether it is done. */
 import type { Resource } from '../catalogue/types.ts';
 import { type BreakGlassIssuer, NO_OFFLINE_PATH } from '../issuers/break-glass.ts';
+import { hostGuide } from '../issuers/host-guide.ts';
 import { missing } from '../issuers/requirement.ts';
 import { AppError } from '../protocol/errors.ts';
 import { type Host, type Result, withStore } from './host.ts';
@@ -22,10 +23,11 @@ export async function brokerTarget(
     }
     const keys = await loadBrokerKeys(config.keysDirectory);
     const resolveSecret = createSecretReader(catalogue.directory, host.env);
+    const issuerKeys = await loadIssuerKeys(keys, config);
     const made = createBrokerIssuers({
       config,
       keys,
-      issuerKeys: await loadIssuerKeys(keys, config),
+      issuerKeys,
       store,
       resolveSecret,
       catalogueDirectory: catalogue.directory,
@@ -37,9 +39,19 @@ export async function brokerTarget(
         ? (made.breakGlass.find(({ kind }) => kind === issuer.kind) ?? noOfflinePath(resource))
         : undefined;
       if (!options.check) {
+        const host = hostGuide(resource, {
+          publicUrl: config.publicUrl.href,
+          identityKey: keys.identity.privateKey,
+          identityCertificate: issuerKeys.identityCertificate,
+        });
         const usual = issuer.guide(resource).steps;
         // The last of the usual ones is to prove all of it.
-        const steps = [...usual.slice(0, -1), ...(breakGlass?.steps(resource) ?? []), ...usual.slice(-1)];
+        const steps = [
+          ...usual.slice(0, -1),
+          ...(breakGlass?.steps(resource) ?? []),
+          ...usual.slice(-1),
+          ...host,
+        ];
         return {
           data: { resource: resource.id, kind: issuer.kind, steps },
           lines: steps.flatMap(({ title, where, text }) => [

@@ -1,9 +1,10 @@
 // `oncall host` on a real sshd whose log is a real journal: sessions end with their grants, logins arrive once, and nobody who types
 // a strange name can forge one.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { lookAt } from '../../src/host/processes.ts';
 import { part } from '../support/parts.ts';
 import type { TestProcess } from '../support/process.ts';
 import { SSH_LOGIN } from '../support/sshd.ts';
@@ -15,7 +16,8 @@ const isReady = part('sshd') && part('journal') && process.getuid?.() === 0;
 describe.skipIf(!isReady)('oncall host, at an ssh target', () => {
   let world: HostWorld;
   let running: TestProcess;
-  const isAlive = (pid: number) => existsSync(`/proc/${pid}`);
+  /** What nobody has waited for yet is dead all the same. */
+  const isAlive = (pid: number) => lookAt(pid) !== undefined;
   const waitForLogins = (serial: string, count: number) =>
     waitFor(() => world.logins().filter((login) => login.serial === serial).length >= count, {
       what: `${count} logins by ${serial}: ${running.output()}`,
@@ -46,10 +48,10 @@ describe.skipIf(!isReady)('oncall host, at an ssh target', () => {
     });
     await world.ana.post(`/v1/grants/${first.grant}/release`);
     await waitFor(() => !ended.running, { what: 'the end of the session', timeoutMs: 20_000 });
-    expect([endedPid, ...children].filter(isAlive)).toEqual([]);
+    await waitFor(() => ![endedPid, ...children].some(isAlive), { what: 'the end of all that ran in it' });
     expect([stays.running, isAlive(staysPid)]).toEqual([true, true]);
-    await stays.stop();
     await world.ana.post(`/v1/grants/${other.grant}/release`);
+    await waitFor(() => !stays.running, { what: 'the end of the other session', timeoutMs: 20_000 });
   }, 60_000);
 
   it('puts the list in place by which sshd refuses what was revoked', async () => {
