@@ -13,7 +13,7 @@ import { printed } from './printed.ts';
 const AUTHENTICATED = /^connection authenticated: identity="(.{0,2048})" method=([a-z0-9-]{1,32}) \(/s;
 const AUTHORIZED = /^(?:replication )?connection authorized: user=/;
 /** Start of the session in seconds, and the process: in hexadecimal digits. */
-const SESSION = /^([0-9a-f]{1,12})\.[0-9a-f]{1,8}$/;
+const SESSION = /^([0-9a-f]{1,9})\.[0-9a-f]{1,8}$/;
 const OURS = /^oncall_/;
 const BREAK_GLASS = /(?:^|[,+])(?:OU=bg\/|CN=breakglass-)/;
 const MOST_PENDING = 500;

@@ -157,7 +157,14 @@ export async function runHost(run: HostRun): Promise<void> {
       const logins = spool.first(MOST_LOGINS);
       const asked = open.slice(0, MOST_SESSIONS).map(({ identity, serial }) => ({ identity, serial }));
       const { lost } = memory;
-      const { over } = await send({ logins, open: asked, lost });
+      const { over } = await send({ logins, open: asked, lost }).catch((error: unknown) => {
+        // What this broker will never take must not keep from it what comes after.
+        const isForNever = isAppError(error, 'invalid_request') || isAppError(error, 'too_large');
+        if (!isForNever || logins.length === 0) throw error;
+        log('refused', { count: logins.length, message: error.message });
+        memory.lost += lost + logins.length;
+        return { over: [] };
+      });
       spool.drop(logins.length);
       memory.lost -= lost;
       told.reportedAt = formatInstant(now());

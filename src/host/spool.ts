@@ -26,7 +26,7 @@ export function openSpool(folder: string, mostWaiting = MOST_WAITING): Spool {
   const file = openSync(path, 'a+', 0o600);
   const text = readFileSync(path, 'utf8');
   const whole = text.slice(0, text.lastIndexOf('\n') + 1);
-  let waiting = whole.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as LoginRecord]));
+  let waiting = whole.split('\n').flatMap(parseLine);
   let bytes = Buffer.byteLength(whole);
   ftruncateSync(file, bytes);
   return {
@@ -59,4 +59,13 @@ export function openSpool(folder: string, mostWaiting = MOST_WAITING): Spool {
     },
     close: () => closeSync(file),
   };
+}
+
+/** Whatever a broken disk made of a line stays behind: the others are worth more. */
+function parseLine(line: string): LoginRecord[] {
+  try {
+    return [JSON.parse(line) as LoginRecord];
+  } catch {
+    return [];
+  }
 }

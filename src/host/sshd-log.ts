@@ -40,8 +40,10 @@ export function parseSshLogin({ atMs, text }: SshdMessage): LoginRecord | undefi
 
 /** A line of a file that syslog writes; undefined for other programs' lines. A time without a year is the newest that is not to come. */
 export function parseSyslogLine(line: string, nowMs: number): SshdMessage | undefined {
-  const [, plain, exact, pid = '', text = ''] = SYSLOG.exec(line) ?? [];
-  const atMs = exact === undefined ? newestOf(plain ?? '', nowMs) : Date.parse(exact);
+  const match = SYSLOG.exec(line);
+  if (match === null) return undefined;
+  const [, plain = '', exact, pid = '', text = ''] = match;
+  const atMs = exact === undefined ? newestOf(plain, nowMs) : Date.parse(exact);
   return Number.isNaN(atMs) ? undefined : { pid: Number(pid), atMs, text };
 }
 
