@@ -1,7 +1,7 @@
 // `oncall host` at a real PostgreSQL: who logged in, out of its JSON log, through a rotation; and over TLS to the broker that is pinned.
 
 import { createPrivateKey } from 'node:crypto';
-import { chmodSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
@@ -10,9 +10,12 @@ import type { HostConfig } from '../../src/host/config.ts';
 import { ensureHostKey } from '../../src/host/key.ts';
 import { readTold } from '../../src/host/memory.ts';
 import { runHost } from '../../src/host/run.ts';
+import { breakGlassKeyId } from '../../src/protocol/break-glass-names.ts';
+import { createId } from '../../src/protocol/ids.ts';
 import type { CredentialReply, RequestView } from '../../src/protocol/messages.ts';
 import { operator } from '../broker/operator.ts';
 import { atEnd } from '../support/at-end.ts';
+import { makeCa, makeClientCertificate } from '../support/client-certificate.ts';
 import { enrolled } from '../support/device.ts';
 import { type Installation, install } from '../support/installation.ts';
 import { part } from '../support/parts.ts';
@@ -115,6 +118,43 @@ describe.skipIf(!part('postgres'))('oncall host, at a PostgreSQL', () => {
       Array(3).fill(handle),
     );
     expect(ask(installation, 'select * from alarms')).toEqual([]);
+
+    // By certificate: a pack that this broker has never made, told by the key id in the subject.
+    const ca = await makeCa('CN=break-glass');
+    const [caFile, hbaFile, identFile] = [
+      join(logs, '../ca.pem'),
+      await setting('hba_file'),
+      await setting('ident_file'),
+    ];
+    writeFileSync(caFile, ca.pem, { mode: 0o644 });
+    const rule = 'hostssl all standing all cert map=breakglass\n';
+    writeFileSync(hbaFile, rule + readFileSync(hbaFile, 'utf8'));
+    appendFileSync(identFile, 'breakglass breakglass-db-replica-read standing\n');
+    await admin.sql('create role standing login');
+    await admin.sql(`alter system set ssl_ca_file = '${caFile}'`);
+    await admin.sql('select pg_reload_conf()');
+    const keyId = breakGlassKeyId({ user: 'ana+x', pack: createId('bg', Date.now()), slot: 3 });
+    const subject = `CN=breakglass-db-replica-read, OU=${keyId.replace('+', '\\+')}`;
+    const { certificate: cert, key } = await makeClientCertificate(ca, { subject });
+    const glass = new pg.Client({
+      ...{ host: server.host, port: server.port, user: 'standing', database: 'postgres' },
+      ssl: { rejectUnauthorized: false, cert, key },
+    });
+    await waitFor(() => glass.connect().then(() => true), { what: 'a login by certificate' });
+    await glass.end();
+    const alarm = () => ask<{ id: string; handles: string }>(installation, 'select id, handles from alarms');
+    await waitFor(() => alarm().length === 1, {
+      what: `the alarm: ${second.events.join('\n')}`,
+      timeoutMs: 20_000,
+    });
+    expect(alarm()).toEqual([{ id: 'login/db-replica/', handles: JSON.stringify([keyId]) }]);
+
+    async function setting(name: string): Promise<string> {
+      const [row] = await admin.sql<{ setting: string }>('select setting from pg_settings where name = $1', [
+        name,
+      ]);
+      return row!.setting;
+    }
   }, 60_000);
 });
 
