@@ -6,6 +6,7 @@ export function operator({ directory }: { directory: string }) {
     out: () => undefined,
     err: () => undefined,
     env: {},
+    program: ['oncall'],
     now: Date.now,
     signal: new AbortController().signal,
     onReload: () => undefined,

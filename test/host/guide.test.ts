@@ -19,7 +19,7 @@ interface Step {
 
 async function stepsOf(installation: Installation, resource: string): Promise<Step[]> {
   const host = {
-    ...{ out: () => undefined, err: () => undefined, env: {}, now: Date.now },
+    ...{ out: () => undefined, err: () => undefined, env: {}, program: ['oncall'], now: Date.now },
     ...{ signal: new AbortController().signal, onReload: () => undefined },
   };
   const options = { directory: installation.directory, resource, check: false };

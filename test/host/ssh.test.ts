@@ -57,9 +57,9 @@ describe.skipIf(!isReady)('oncall host, at an ssh target', () => {
   it('puts the list in place by which sshd refuses what was revoked', async () => {
     const { grant, serial, ssh } = await world.access();
     expect(await ssh('true').ended).toMatchObject({ code: 0 });
-    await world.ana.post(`/v1/grants/${grant}/release`);
     const number = () => Number(readFileSync(join(world.folder, 'krl.number'), 'utf8'));
     const before = number();
+    await world.ana.post(`/v1/grants/${grant}/release`);
     await waitFor(() => number() > before, { what: `a newer list than ${before}`, timeoutMs: 20_000 });
     expect(await ssh('true').ended).toMatchObject({ code: 255 });
     await waitForLogins(serial, 1);
