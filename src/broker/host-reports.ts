@@ -14,7 +14,7 @@ import { parseInstant } from '../protocol/time.ts';
 import type { HostRow, LoginRow } from '../store/rows.ts';
 import type { ReadTx, Tx } from '../store/store.ts';
 import type { AuditLog } from './audit-log.ts';
-import type { LoginWatch } from './login-watch.ts';
+import { isOfSlot, type LoginWatch } from './login-watch.ts';
 
 export interface HostReports {
   /** `hosts`: the rows of the key that signed; at least one. */
@@ -49,10 +49,10 @@ export function createHostReports(
     const use = breakGlassOf(login);
     if (use !== undefined) {
       const pack = await tx.pack(use.pack);
-      const slots = (pack?.slots ?? []) as { number: number; serial: string }[];
-      const slot = slots.find(({ number }) => number === use.slot);
-      const isIts = slot !== undefined && (login.kind !== 'ssh' || slot.serial === login.serial);
-      const isKnown = pack !== undefined && isIts && resources.includes(pack.resource);
+      const isKnown =
+        pack !== undefined &&
+        resources.includes(pack.resource) &&
+        isOfSlot(pack, use.slot, login.kind === 'ssh' ? login.serial : '');
       const opened = isKnown ? await tx.packUse(use.pack, use.slot) : undefined;
       return {
         resource: isKnown ? pack.resource : own,

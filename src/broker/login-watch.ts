@@ -5,7 +5,7 @@
  */
 import { parseBreakGlassKeyId } from '../protocol/break-glass-names.ts';
 import { createId } from '../protocol/ids.ts';
-import type { LoginRow } from '../store/rows.ts';
+import type { LoginRow, PackRow } from '../store/rows.ts';
 import type { ReadTx, Store, Tx } from '../store/store.ts';
 import { type Alarms, alarmId, type Trouble } from './alarms.ts';
 
@@ -82,7 +82,7 @@ async function troublesOf(
     const { resource, host, account, serial, identity } = login;
     const use = parseBreakGlassKeyId(identity);
     const pack = use && (await tx.pack(use.pack));
-    if (use === undefined || pack === undefined || pack.resource !== resource) {
+    if (use === undefined || pack?.resource !== resource || !isOfSlot(pack, use.slot, serial)) {
       const why = `${host} let somebody in as ${account} by a certificate (${identity}, serial ${serial || '-'}) that was not issued for it`;
       add({ kind: 'login', resource, user: '', handles: [identity], why });
       continue;
@@ -108,4 +108,10 @@ async function isOverdue(
   const device = await tx.device(deviceId);
   const contactAt = device?.lastSeenAt ?? 0;
   return contactAt > Math.min(at, receivedAt) + SKEW_MS || nowMs - receivedAt >= GRACE_MS;
+}
+
+/** Whether a certificate is the one of this slot. `serial`: empty where the target does not say. */
+export function isOfSlot({ slots }: PackRow, number: number, serial: string): boolean {
+  const slot = (slots as { number: number; serial: string }[]).find((each) => each.number === number);
+  return slot !== undefined && (serial === '' || slot.serial === serial);
 }
