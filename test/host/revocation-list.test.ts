@@ -17,7 +17,12 @@ const identity = signingKey(generateKeyPairSync('ed25519').privateKey);
 const ca = sshPublicKeyBlob(generateKeyPairSync('ed25519').publicKey);
 
 function list(number: number, serial = '7', by = identity): SignedKrl {
-  return createSignedKrl({ number, entries: [{ serial }], ca, nowMs: Date.now(), sign: by.sign });
+  return createSignedKrl({
+    number,
+    sections: [{ ca, entries: [{ serial }] }],
+    nowMs: Date.now(),
+    sign: by.sign,
+  });
 }
 
 describe('the revocation list', () => {
