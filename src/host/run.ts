@@ -144,11 +144,11 @@ export async function runHost(run: HostRun): Promise<void> {
   }
 
   async function send(body: HostReport): Promise<HostReply> {
-    const reply = await exchange.send({
+    const { reply, asked } = await exchange.send({
       ...{ method: 'POST', path: '/v1/hosts/logins', headers: { 'content-type': 'application/json' } },
       ...{ body: Buffer.from(JSON.stringify(body)), tag: HOST_TAG, timeoutMs: TIMEOUT_MS, signal },
     });
-    return readReply(reply) as HostReply;
+    return readReply(reply, asked) as HostReply;
   }
 
   async function report(): Promise<void> {
@@ -159,7 +159,8 @@ export async function runHost(run: HostRun): Promise<void> {
       const { lost } = memory;
       const { over } = await send({ logins, open: asked, lost }).catch((error: unknown) => {
         // What this broker will never take must not keep from it what comes after.
-        const isForNever = isAppError(error, 'invalid_request') || isAppError(error, 'too_large');
+        const isForNever =
+          isAppError(error) && error.isSigned && ['invalid_request', 'too_large'].includes(error.code);
         if (!isForNever || logins.length === 0) throw error;
         log('refused', { count: logins.length, message: error.message });
         memory.lost += lost + logins.length;
