@@ -207,6 +207,15 @@ const BrokerTarget = Type.Union([
   }),
 ]);
 
+const Host = strict({
+  id: Text,
+  resource: Text,
+  key: Text,
+  state: oneOf('active', 'removed'),
+  addedAt: Instant,
+  lastSeenAt: nullable(Instant),
+});
+
 export const outputs = {
   request: Answer,
   wait: Answer,
@@ -286,6 +295,17 @@ export const outputs = {
       }),
     ),
   }),
+  'host.init': strict({ key: Text, isNew: Type.Boolean(), command: Text }),
+  'host.status': strict({
+    startedAt: Instant,
+    reportedAt: nullable(Instant),
+    listAt: nullable(Instant),
+    list: nullable(Count),
+    waiting: Count,
+    lost: Count,
+    sessions: Count,
+    failing: Type.Record(Text, Text),
+  }),
   'broker.init': strict({ directory: Text, admin: Text, user: Text, ...Invitation }),
   'broker.check': strict({ ok: Type.Boolean(), findings: Type.Array(Finding) }),
   'broker.invite': strict({ user: Text, ...Invitation }),
@@ -294,6 +314,9 @@ export const outputs = {
   'broker.unit': strict({ unit: Text }),
   'broker.backup': strict({ file: Text }),
   'broker.restore': strict({ file: Text, kept: Text }),
+  'broker.host.add': Host,
+  'broker.host.remove': Host,
+  'broker.host.list': strict({ hosts: Type.Array(Host) }),
   'broker.rotate.tls': strict({ directory: Text }),
   'broker.rotate.tokens': strict({ directory: Text, outcome: Text }),
   /** On stderr, a line each, while something goes on. */

@@ -126,6 +126,16 @@ export const brokerCommands = {
   }),
   hostAdd: brokerCommand({
     name: 'host.add',
+    examples: [
+      [
+        'oncall broker host add db-host db-host-1 --key ed25519:…',
+        'the line that oncall host init printed there',
+      ],
+      [
+        'oncall broker host add other-host db-host-1 --key ed25519:…',
+        'the same machine, for another resource',
+      ],
+    ],
     declare: (command) =>
       command
         .argument('<resource>', 'a resource of the catalogue')
@@ -140,6 +150,10 @@ export const brokerCommands = {
   }),
   hostRemove: brokerCommand({
     name: 'host.remove',
+    examples: [
+      ['oncall broker host remove db-host db-host-1', 'what it reports is refused from now on'],
+      ['oncall broker host remove db-host db-host-1 --json', 'the same for a script'],
+    ],
     declare: (command) =>
       command
         .argument('<resource>', 'a resource of the catalogue')
@@ -149,6 +163,10 @@ export const brokerCommands = {
   }),
   hostList: brokerCommand({
     name: 'host.list',
+    examples: [
+      ['oncall broker host list', 'which hosts report, and when each did last'],
+      ['oncall broker host list --json', 'the same for a script'],
+    ],
     read: () => ({}),
     run: (broker, options, host) => broker.brokerHostList(options, host),
   }),

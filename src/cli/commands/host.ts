@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import type { Command } from 'commander';
 import { AppError } from '../../protocol/errors.ts';
 import { escapeForTerminal, isPartName } from '../../protocol/names.ts';
-import { type AnyCommand, defineCommand, type Typed, textOption } from '../command.ts';
+import { type AnyCommand, defineCommand, FILES, type Typed, textOption } from '../command.ts';
 import { writeResult } from '../io.ts';
 import { propertyLines } from '../table.ts';
 import { bothTimes } from '../times.ts';
@@ -22,6 +22,12 @@ function readConfig(typed: Typed): { file: string } {
 
 export const hostCommands = {
   init: defineCommand<{ file: string; resource: string }>({
+    json: ['host.init'],
+    examples: [
+      ['oncall host init --resource db-host', 'makes the key, and prints what to type at the broker'],
+      ['oncall host init --config ./host.json --json', 'the same by another file, for a script'],
+    ],
+    completes: { '--config': FILES },
     declare: (command) =>
       void declareConfig(command).option('--resource <resource>', 'the resource that this host serves'),
     read: (typed) => {
@@ -44,6 +50,12 @@ export const hostCommands = {
   }),
 
   run: defineCommand<{ file: string }>({
+    json: [],
+    examples: [
+      ['oncall host run', 'until SIGTERM; a line of JSON for each thing that happens'],
+      ['oncall host run --config ./host.json', 'by another file'],
+    ],
+    completes: { '--config': FILES },
     declare: (command) => void declareConfig(command),
     read: readConfig,
     run: async ({ io, env, now, signals }, { file }) => {
@@ -64,6 +76,12 @@ export const hostCommands = {
   }),
 
   status: defineCommand<{ file: string }>({
+    json: ['host.status'],
+    examples: [
+      ['oncall host status', 'when the broker last took a report, and what waits'],
+      ['oncall host status --json', 'the same for a script'],
+    ],
+    completes: { '--config': FILES },
     declare: (command) => void declareConfig(command),
     read: readConfig,
     run: async ({ io, format, now }, { file }) => {
