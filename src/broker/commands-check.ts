@@ -3,9 +3,11 @@ import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Finding } from '../catalogue/types.ts';
 import { AppError } from '../protocol/errors.ts';
+import type { HostRow } from '../store/rows.ts';
 import type { BrokerConfig } from './config.ts';
 import { toFinding } from './gap.ts';
 import type { Host, Result } from './host.ts';
+import { checkHostFeed } from './host-feed.ts';
 import { createSecretReader, formatFinding, loadConfig, loadRules } from './installation.ts';
 import { loadBrokerKeys } from './keys.ts';
 import { findMissingFiles } from './missing-files.ts';
@@ -44,7 +46,7 @@ export async function brokerCheck({ directory }: { directory: string }, host: Ho
   };
 }
 
-/** What the order of phases protects; drills are looked up where a resource in force needs one. */
+/** What the order of phases protects; drills and the reports of hosts are looked up where a resource in force needs one. */
 async function findPhaseGaps(
   rules: Rules,
   config: BrokerConfig,
@@ -53,24 +55,31 @@ async function findPhaseGaps(
 ): Promise<Finding[]> {
   const { catalogue } = rules;
   const isInForce = [...catalogue.resources.values()].some(({ phase }) => phase > 1);
-  const drilled = isInForce ? await drillsOf(catalogue, config, directory, host) : undefined;
+  const read = isInForce ? await readForCheck(catalogue, config, directory, host) : undefined;
   const file = basename(config.catalogueFile);
-  return checkPhases(rules, drilled, host.now()).map((gap) => toFinding(catalogue, file, gap));
+  const gaps = [
+    ...checkPhases(rules, read?.drilled, host.now()),
+    ...checkHostFeed(catalogue, read?.hosts, host.now()),
+  ];
+  return gaps.map((gap) => toFinding(catalogue, file, gap));
 }
 
 /** Undefined where there is no store that could be read, which `check` must not make. */
-async function drillsOf(
+async function readForCheck(
   catalogue: Rules['catalogue'],
   config: BrokerConfig,
   directory: string,
   host: Host,
-): Promise<ReadonlyMap<string, number> | undefined> {
+): Promise<{ drilled: ReadonlyMap<string, number>; hosts: readonly HostRow[] } | undefined> {
   if (config.store.kind === 'sqlite' && !existsSync(config.store.file)) return undefined;
   try {
     const store = await openStore(config, createSecretReader(directory, host.env), host.now);
     try {
       await store.checkMigrations();
-      return await store.read((tx) => readDrills(tx, catalogue));
+      return await store.read(async (tx) => ({
+        drilled: await readDrills(tx, catalogue),
+        hosts: await tx.hosts(),
+      }));
     } finally {
       await store.close();
     }

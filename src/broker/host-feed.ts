@@ -2,76 +2,62 @@
  * Whether hosts report who logs in there, where somebody counts on it: with break-glass (phase 2 on), the target's own record is what
  * catches a pack that was opened without a journal. Asked of the kinds of targets that have hosts of their own.
  */
-import type { Catalogue, Finding, Resource } from '../catalogue/types.ts';
-import { isAppError } from '../protocol/errors.ts';
+import type { Catalogue, Resource } from '../catalogue/types.ts';
 import type { HostRow } from '../store/rows.ts';
-import type { Store } from '../store/store.ts';
+import type { Gap } from './gap.ts';
 import { hostId } from './hosts.ts';
 
 /** A host reports once a minute at least. */
 export const SILENT_MS = 900_000;
 
-/** `open`: the store, which may be elsewhere, or not made yet. */
-export async function findSilentHosts(
+/** `hosts`: undefined where the store cannot be read, which is then said. */
+export function checkHostFeed(
   catalogue: Catalogue,
-  open: (work: (store: Store) => Promise<Finding[]>) => Promise<Finding[]>,
-): Promise<Finding[]> {
+  hosts: readonly HostRow[] | undefined,
+  nowMs: number,
+): Gap[] {
   const resources = [...catalogue.resources.values()].filter(needsFeed);
-  if (resources.length === 0) return [];
-  try {
-    return await open(async (store) => {
-      const nowMs = await store.now();
-      const rows = (await store.read((tx) => tx.hosts())).filter(({ state }) => state === 'active');
-      return resources.flatMap((resource) => gapsOf(resource, rows, nowMs));
-    });
-  } catch (error) {
-    const why = isAppError(error) ? error.message : 'it cannot be read';
-    const names = resources.map(({ id }) => id).join(', ');
-    return [
-      finding(
-        'warning',
-        `whether the hosts of ${names} report their logins is in the store, which this cannot read: ${why}`,
-        "run oncall broker check on the broker's host",
-      ),
-    ];
-  }
+  const active = hosts?.filter(({ state }) => state === 'active');
+  return resources.flatMap((resource) =>
+    active === undefined ? [unknown(resource)] : gapsOf(resource, active, nowMs),
+  );
 }
 
 function needsFeed({ phase, environment, target }: Resource): boolean {
   return phase >= 2 && environment === 'production' && (target.kind === 'ssh' || target.kind === 'postgres');
 }
 
-function gapsOf({ id, target }: Resource, rows: readonly HostRow[], nowMs: number): Finding[] {
-  const own = rows.filter(({ resource }) => resource === id);
+function gapsOf({ id, target }: Resource, active: readonly HostRow[], nowMs: number): Gap[] {
+  const place = placeOf(id);
+  const own = active.filter(({ resource }) => resource === id);
+  const names = target.kind === 'ssh' ? target.hosts.map(({ name }) => name) : [];
+  const unnamed = names.filter((name) => !own.some((row) => row.id === hostId({ resource: id, name })));
   const missing =
-    target.kind === 'ssh'
-      ? target.hosts.flatMap(({ name }) =>
-          own.some((row) => row.id === hostId({ resource: id, name })) ? [] : [`the host ${name}`],
-        )
-      : own.length === 0
-        ? ['its host']
-        : [];
-  const isSilent = ({ lastSeenAt }: HostRow) => lastSeenAt === null || nowMs - lastSeenAt > SILENT_MS;
+    names.length === 0 && own.length === 0 ? ['its host'] : unnamed.map((name) => `host ${name}`);
+  const silent = own.filter(({ lastSeenAt }) => lastSeenAt === null || nowMs - lastSeenAt > SILENT_MS);
   return [
-    ...missing.map((what) =>
-      finding(
-        'error',
-        `${id}: ${what} does not report who logs in, which production needs from phase 2 on`,
-        `oncall broker target ${id} prints what to do there; then oncall broker host add ${id} NAME --key ed25519:…`,
-      ),
-    ),
-    ...own
-      .filter(isSilent)
-      .map((row) =>
-        finding(
-          'error',
-          `${id}: ${row.id} ${row.lastSeenAt === null ? 'has never reported' : 'has not reported for a quarter of an hour'}`,
-          'on that host: systemctl status oncall-host; oncall host status',
-        ),
-      ),
+    ...missing.map((what) => ({
+      place,
+      message: `${id}: ${what} does not report who logs in, which production needs from phase 2 on`,
+      hint: `oncall broker target ${id} prints what to do there; then oncall broker host add ${id} NAME --key ed25519:…`,
+    })),
+    ...silent.map((row) => ({
+      place,
+      message: `${id}: ${row.id} ${row.lastSeenAt === null ? 'has never reported' : 'has not reported for a quarter of an hour'}`,
+      hint: 'on that host: systemctl status oncall-host; oncall host status',
+    })),
   ];
 }
 
-function finding(severity: Finding['severity'], message: string, hint: string): Finding {
-  return { severity, file: 'catalogue.yaml', line: undefined, column: undefined, message, hint };
+function unknown({ id }: Resource): Gap {
+  return {
+    place: placeOf(id),
+    message: `${id}: whether its hosts report who logs in is in the store, which cannot be read from here`,
+    hint: "run oncall broker check on the broker's host",
+    isWarning: true,
+  };
+}
+
+function placeOf(id: string): string {
+  return `resources.${id}.phase`;
 }
