@@ -38,8 +38,11 @@ __oncall_child() {
     '/agent') command='agent' ;;
     '/probe') command='probe' ;;
     '/audit') command='audit' ;;
+    '/rollout') command='rollout' ;;
+    '/host') command='host' ;;
     '/broker') command='broker' ;;
     'break-glass/list') command='break-glass list' ;;
+    'break-glass/rotate') command='break-glass rotate' ;;
     'incident/declare') command='incident declare' ;;
     'incident/list') command='incident list' ;;
     'incident/show') command='incident show' ;;
@@ -59,16 +62,23 @@ __oncall_child() {
     'audit/export') command='audit export' ;;
     'audit/who') command='audit who' ;;
     'audit/verify') command='audit verify' ;;
+    'host/init') command='host init' ;;
+    'host/run') command='host run' ;;
+    'host/status') command='host status' ;;
     'broker/init') command='broker init' ;;
     'broker/check') command='broker check' ;;
     'broker/serve') command='broker serve' ;;
     'broker/unit') command='broker unit' ;;
     'broker/invite') command='broker invite' ;;
     'broker/target') command='broker target' ;;
+    'broker/host') command='broker host' ;;
     'broker/migrate') command='broker migrate' ;;
     'broker/backup') command='broker backup' ;;
     'broker/restore') command='broker restore' ;;
     'broker/rotate') command='broker rotate' ;;
+    'broker host/add') command='broker host add' ;;
+    'broker host/list') command='broker host list' ;;
+    'broker host/remove') command='broker host remove' ;;
     'broker rotate/tls') command='broker rotate tls' ;;
     'broker rotate/tokens') command='broker rotate tokens' ;;
     *) return 1 ;;
@@ -78,8 +88,8 @@ __oncall_child() {
 # Sets takes to = (a value) or ? (perhaps one) for an option ("request --incident"), and offer to what may be its value.
 __oncall_value() {
   case $1 in
-    'request -i' | 'request --incident' | 'run -i' | 'run --incident' | 'connect -i' | 'connect --incident' | 'explain -i' | 'explain --incident' | 'revoke --incident') takes='=' offer='@incidents' ;;
-    'request -r' | 'request --reason' | 'request -d' | 'request --for' | 'request --timeout' | 'request --key' | 'run -r' | 'run --reason' | 'run -d' | 'run --for' | 'run --timeout' | 'connect -r' | 'connect --reason' | 'connect -d' | 'connect --for' | 'connect --timeout' | 'status --check' | 'status --expires-in' | 'explain -d' | 'explain --for' | 'wait --timeout' | 'approve -d' | 'approve --for' | 'deny -r' | 'deny --reason' | 'revoke --user' | 'revoke -r' | 'revoke --reason' | 'incident declare --title' | 'reviews close --note' | 'enroll --name' | 'enroll --agent-key' | 'devices list --user' | 'probe --timeout' | 'audit list -n' | 'audit list --limit' | 'audit who --at' | 'broker init --admin' | 'broker init --public-url' | 'broker init --listen' | 'broker unit --user' | 'broker invite -d' | 'broker invite --for') takes='=' offer='' ;;
+    'request -i' | 'request --incident' | 'break-glass -i' | 'break-glass --incident' | 'run -i' | 'run --incident' | 'connect -i' | 'connect --incident' | 'explain -i' | 'explain --incident' | 'revoke --incident') takes='=' offer='@incidents' ;;
+    'request -r' | 'request --reason' | 'request -d' | 'request --for' | 'request --timeout' | 'request --key' | 'break-glass -r' | 'break-glass --reason' | 'break-glass -d' | 'break-glass --for' | 'break-glass --timeout' | 'run -r' | 'run --reason' | 'run -d' | 'run --for' | 'run --timeout' | 'connect -r' | 'connect --reason' | 'connect -d' | 'connect --for' | 'connect --timeout' | 'status --check' | 'status --expires-in' | 'explain -d' | 'explain --for' | 'wait --timeout' | 'approve -d' | 'approve --for' | 'deny -r' | 'deny --reason' | 'revoke --user' | 'revoke -r' | 'revoke --reason' | 'incident declare --title' | 'reviews close --note' | 'enroll --name' | 'enroll --agent-key' | 'devices list --user' | 'probe --timeout' | 'audit list -n' | 'audit list --limit' | 'audit who --at' | 'host init --resource' | 'broker init --admin' | 'broker init --public-url' | 'broker init --listen' | 'broker unit --user' | 'broker invite -d' | 'broker invite --for' | 'broker host add --key') takes='=' offer='' ;;
     'credential --format') takes='=' offer='env json pgpass ssh mycnf kubectl aws-process pem header token' ;;
     'explain -r' | 'explain --reason') takes='?' offer='' ;;
     'revoke --resource') takes='=' offer='@resources' ;;
@@ -90,8 +100,8 @@ __oncall_value() {
     'enroll --cache') takes='=' offer='keychain file' ;;
     'enroll --ca') takes='=' offer='pinned system /f' ;;
     'setup --shell') takes='=' offer='bash zsh fish powershell' ;;
-    'audit export -f' | 'audit export --file' | 'audit who --file' | 'audit verify --checkpoint') takes='=' offer='/f' ;;
-    'audit verify --receipts' | 'broker init --dir' | 'broker check --dir' | 'broker serve --dir' | 'broker unit --dir' | 'broker invite --dir' | 'broker target --dir' | 'broker migrate --dir' | 'broker backup --dir' | 'broker restore --dir' | 'broker rotate tls --dir' | 'broker rotate tokens --dir') takes='=' offer='/d' ;;
+    'audit export -f' | 'audit export --file' | 'audit who --file' | 'audit verify --checkpoint' | 'host init --config' | 'host run --config' | 'host status --config') takes='=' offer='/f' ;;
+    'audit verify --receipts' | 'broker init --dir' | 'broker check --dir' | 'broker serve --dir' | 'broker unit --dir' | 'broker invite --dir' | 'broker target --dir' | 'broker host add --dir' | 'broker host list --dir' | 'broker host remove --dir' | 'broker migrate --dir' | 'broker backup --dir' | 'broker restore --dir' | 'broker rotate tls --dir' | 'broker rotate tokens --dir') takes='=' offer='/d' ;;
     *' -o' | *' --output') takes='=' offer='table json ndjson' ;;
     *' --profile') takes='=' offer='@profiles' ;;
     *) takes='' offer='' ;;
@@ -101,7 +111,8 @@ __oncall_value() {
 # Each sets offer to what may stand there: an argument ("connect 1"), what is behind --, a child, an option.
 __oncall_argument() {
   case $1 in
-    'request '* | 'run '* | 'connect 0') offer='@resources @roles @bundles' ;;
+    'request '* | 'break-glass '* | 'run '* | 'connect 0') offer='@resources @roles @bundles' ;;
+    'break-glass rotate 0' | 'broker target 0') offer='@resources' ;;
     'held '* | 'console 0') offer='@held @resources @roles' ;;
     'renew '* | 'credential 0') offer='@held' ;;
     'release '*) offer='@held @grants' ;;
@@ -115,7 +126,6 @@ __oncall_argument() {
     'completion 0') offer='bash zsh fish powershell' ;;
     'audit verify 0' | 'broker backup 0' | 'broker restore 0') offer='/f' ;;
     'broker init 0' | 'broker check 0' | 'broker serve 0') offer='/d' ;;
-    'broker target 0') offer='@resources' ;;
     *) offer='' ;;
   esac
 }
@@ -129,14 +139,16 @@ __oncall_rest() {
 
 __oncall_commands() {
   case $1 in
-    '') offer='request break-glass run exec connect status ls held grants renew release credential console resources explain wait cancel approvals approve deny revoke incident reviews enroll setup completion whoami doctor devices agent probe audit broker' ;;
-    'break-glass') offer='list' ;;
+    '') offer='request break-glass run exec connect status ls held grants renew release credential console resources explain wait cancel approvals approve deny revoke incident reviews enroll setup completion whoami doctor devices agent probe audit rollout host broker' ;;
+    'break-glass') offer='list rotate' ;;
     'incident') offer='declare list show resolve reopen' ;;
     'reviews') offer='list show close' ;;
     'devices') offer='list revoke add' ;;
     'agent') offer='status stop logs install' ;;
     'audit') offer='list export who verify' ;;
-    'broker') offer='init check serve unit invite target migrate backup restore rotate' ;;
+    'host') offer='init run status' ;;
+    'broker') offer='init check serve unit invite target host migrate backup restore rotate' ;;
+    'broker host') offer='add list remove' ;;
     'broker rotate') offer='tls tokens' ;;
     *) offer='' ;;
   esac
@@ -147,6 +159,7 @@ __oncall_options() {
   case $1 in
     '') offer='-V --version' ;;
     'request') offer='-i --incident -r --reason -d --for --wait --no-wait --timeout --key --dry-run' ;;
+    'break-glass') offer='-r --reason -i --incident -d --for --wait --no-wait --timeout' ;;
     'run' | 'connect') offer='-i --incident -r --reason -d --for --timeout --no-request' ;;
     'status') offer='--refresh --watch --check --expires-in' ;;
     'grants') offer='--all' ;;
@@ -174,11 +187,14 @@ __oncall_options() {
     'audit export') offer='-f --file' ;;
     'audit who') offer='--at --file' ;;
     'audit verify') offer='--checkpoint --receipts' ;;
+    'host init') offer='--config --resource' ;;
+    'host run' | 'host status') offer='--config' ;;
     'broker init') offer='--admin --public-url --listen --dir' ;;
-    'broker check' | 'broker serve' | 'broker migrate' | 'broker backup' | 'broker restore' | 'broker rotate tls' | 'broker rotate tokens') offer='--dir' ;;
+    'broker check' | 'broker serve' | 'broker host list' | 'broker host remove' | 'broker migrate' | 'broker backup' | 'broker restore' | 'broker rotate tls' | 'broker rotate tokens') offer='--dir' ;;
     'broker unit') offer='--user --dir' ;;
     'broker invite') offer='-d --for --dir' ;;
     'broker target') offer='--check --dir' ;;
+    'broker host add') offer='--key --dir' ;;
     *) offer='' ;;
   esac
   offer="$offer $common"

@@ -41,8 +41,11 @@ Register-ArgumentCompleter -Native -CommandName @('oncall', 'oncall.cmd', 'oncal
         '/agent' = 'agent'
         '/probe' = 'probe'
         '/audit' = 'audit'
+        '/rollout' = 'rollout'
+        '/host' = 'host'
         '/broker' = 'broker'
         'break-glass/list' = 'break-glass list'
+        'break-glass/rotate' = 'break-glass rotate'
         'incident/declare' = 'incident declare'
         'incident/list' = 'incident list'
         'incident/show' = 'incident show'
@@ -62,22 +65,31 @@ Register-ArgumentCompleter -Native -CommandName @('oncall', 'oncall.cmd', 'oncal
         'audit/export' = 'audit export'
         'audit/who' = 'audit who'
         'audit/verify' = 'audit verify'
+        'host/init' = 'host init'
+        'host/run' = 'host run'
+        'host/status' = 'host status'
         'broker/init' = 'broker init'
         'broker/check' = 'broker check'
         'broker/serve' = 'broker serve'
         'broker/unit' = 'broker unit'
         'broker/invite' = 'broker invite'
         'broker/target' = 'broker target'
+        'broker/host' = 'broker host'
         'broker/migrate' = 'broker migrate'
         'broker/backup' = 'broker backup'
         'broker/restore' = 'broker restore'
         'broker/rotate' = 'broker rotate'
+        'broker host/add' = 'broker host add'
+        'broker host/list' = 'broker host list'
+        'broker host/remove' = 'broker host remove'
         'broker rotate/tls' = 'broker rotate tls'
         'broker rotate/tokens' = 'broker rotate tokens'
     }
     $values = @{
         'request -i' = @('=', '@incidents')
         'request --incident' = @('=', '@incidents')
+        'break-glass -i' = @('=', '@incidents')
+        'break-glass --incident' = @('=', '@incidents')
         'run -i' = @('=', '@incidents')
         'run --incident' = @('=', '@incidents')
         'connect -i' = @('=', '@incidents')
@@ -91,6 +103,11 @@ Register-ArgumentCompleter -Native -CommandName @('oncall', 'oncall.cmd', 'oncal
         'request --for' = @('=')
         'request --timeout' = @('=')
         'request --key' = @('=')
+        'break-glass -r' = @('=')
+        'break-glass --reason' = @('=')
+        'break-glass -d' = @('=')
+        'break-glass --for' = @('=')
+        'break-glass --timeout' = @('=')
         'run -r' = @('=')
         'run --reason' = @('=')
         'run -d' = @('=')
@@ -122,12 +139,14 @@ Register-ArgumentCompleter -Native -CommandName @('oncall', 'oncall.cmd', 'oncal
         'audit list -n' = @('=')
         'audit list --limit' = @('=')
         'audit who --at' = @('=')
+        'host init --resource' = @('=')
         'broker init --admin' = @('=')
         'broker init --public-url' = @('=')
         'broker init --listen' = @('=')
         'broker unit --user' = @('=')
         'broker invite -d' = @('=')
         'broker invite --for' = @('=')
+        'broker host add --key' = @('=')
         'credential --format' = @('=', 'env', 'json', 'pgpass', 'ssh', 'mycnf', 'kubectl', 'aws-process', 'pem', 'header', 'token')
         'explain -r' = @('?')
         'explain --reason' = @('?')
@@ -143,6 +162,9 @@ Register-ArgumentCompleter -Native -CommandName @('oncall', 'oncall.cmd', 'oncal
         'audit export --file' = @('=', '/f')
         'audit who --file' = @('=', '/f')
         'audit verify --checkpoint' = @('=', '/f')
+        'host init --config' = @('=', '/f')
+        'host run --config' = @('=', '/f')
+        'host status --config' = @('=', '/f')
         'audit verify --receipts' = @('=', '/d')
         'broker init --dir' = @('=', '/d')
         'broker check --dir' = @('=', '/d')
@@ -150,6 +172,9 @@ Register-ArgumentCompleter -Native -CommandName @('oncall', 'oncall.cmd', 'oncal
         'broker unit --dir' = @('=', '/d')
         'broker invite --dir' = @('=', '/d')
         'broker target --dir' = @('=', '/d')
+        'broker host add --dir' = @('=', '/d')
+        'broker host list --dir' = @('=', '/d')
+        'broker host remove --dir' = @('=', '/d')
         'broker migrate --dir' = @('=', '/d')
         'broker backup --dir' = @('=', '/d')
         'broker restore --dir' = @('=', '/d')
@@ -161,8 +186,11 @@ Register-ArgumentCompleter -Native -CommandName @('oncall', 'oncall.cmd', 'oncal
     }
     $arguments = @{
         'request *' = @('@resources', '@roles', '@bundles')
+        'break-glass *' = @('@resources', '@roles', '@bundles')
         'run *' = @('@resources', '@roles', '@bundles')
         'connect 0' = @('@resources', '@roles', '@bundles')
+        'break-glass rotate 0' = @('@resources')
+        'broker target 0' = @('@resources')
         'held *' = @('@held', '@resources', '@roles')
         'console 0' = @('@held', '@resources', '@roles')
         'renew *' = @('@held')
@@ -185,22 +213,24 @@ Register-ArgumentCompleter -Native -CommandName @('oncall', 'oncall.cmd', 'oncal
         'broker init 0' = @('/d')
         'broker check 0' = @('/d')
         'broker serve 0' = @('/d')
-        'broker target 0' = @('@resources')
     }
     $commands = @{
-        '' = @(('request' + $tab + 'ask for access to one or more resources'), ('break-glass' + $tab + 'access when nothing else works'), ('run' + $tab + 'run a command with access to its targets'), ('exec' + $tab + 'run a command with access to its targets'), ('connect' + $tab + 'open the client that fits a resource'), ('status' + $tab + 'what you hold right now (reads a local file)'), ('ls' + $tab + 'what you hold right now (reads a local file)'), ('held' + $tab + 'whether access is at hand here, else how to get it (reads a local file)'), ('grants' + $tab + 'your grants at the broker'), ('renew' + $tab + 'refresh a credential and extend its session window'), ('release' + $tab + 'give access back before it ends'), ('credential' + $tab + 'print a credential for another tool'), ('console' + $tab + 'open a target''s own web console'), ('resources' + $tab + 'what can be asked for'), ('explain' + $tab + 'why a request is granted, asked or denied'), ('wait' + $tab + 'wait for the answer to a request'), ('cancel' + $tab + 'withdraw a pending request'), ('approvals' + $tab + 'requests that wait for your answer'), ('approve' + $tab + 'approve a request'), ('deny' + $tab + 'deny a request'), ('revoke' + $tab + 'end other people''s access'), ('incident' + $tab + 'declare, list, show, resolve and reopen incidents'), ('reviews' + $tab + 'look at what was opened past the usual yes'), ('enroll' + $tab + 'register this device with an invitation'), ('setup' + $tab + 'make ssh, psql and other plain tools find what you hold'), ('completion' + $tab + 'print what makes a shell complete commands and names'), ('whoami' + $tab + 'who you are to the broker, and your shifts'), ('doctor' + $tab + 'what is wrong on this machine, and what to type about it'), ('devices' + $tab + 'list, revoke and add your devices'), ('agent' + $tab + 'keep what you hold alive in the background (started by commands)'), ('probe' + $tab + 'whether the broker does its work, for a monitor'), ('audit' + $tab + 'list, search, export and verify the audit log'), ('broker' + $tab + 'set up and run a broker'))
-        'break-glass' = @(('list' + $tab + 'what break-glass left at the resources, and what has to be cleaned up'))
+        '' = @(('request' + $tab + 'ask for access to one or more resources'), ('break-glass' + $tab + 'open at once what cannot wait: everybody hears of it, and it is reviewed'), ('run' + $tab + 'run a command with access to its targets'), ('exec' + $tab + 'run a command with access to its targets'), ('connect' + $tab + 'open the client that fits a resource'), ('status' + $tab + 'what you hold right now (reads a local file)'), ('ls' + $tab + 'what you hold right now (reads a local file)'), ('held' + $tab + 'whether access is at hand here, else how to get it (reads a local file)'), ('grants' + $tab + 'your grants at the broker'), ('renew' + $tab + 'refresh a credential and extend its session window'), ('release' + $tab + 'give access back before it ends'), ('credential' + $tab + 'print a credential for another tool'), ('console' + $tab + 'open a target''s own web console'), ('resources' + $tab + 'what can be asked for'), ('explain' + $tab + 'why a request is granted, asked or denied'), ('wait' + $tab + 'wait for the answer to a request'), ('cancel' + $tab + 'withdraw a pending request'), ('approvals' + $tab + 'requests that wait for your answer'), ('approve' + $tab + 'approve a request'), ('deny' + $tab + 'deny a request'), ('revoke' + $tab + 'end other people''s access'), ('incident' + $tab + 'declare, list, show, resolve and reopen incidents'), ('reviews' + $tab + 'look at what was opened past the usual yes'), ('enroll' + $tab + 'register this device with an invitation'), ('setup' + $tab + 'make ssh, psql and other plain tools find what you hold'), ('completion' + $tab + 'print what makes a shell complete commands and names'), ('whoami' + $tab + 'who you are to the broker, and your shifts'), ('doctor' + $tab + 'what is wrong on this machine, and what to type about it'), ('devices' + $tab + 'list, revoke and add your devices'), ('agent' + $tab + 'keep what you hold alive in the background (started by commands)'), ('probe' + $tab + 'whether the broker does its work, for a monitor'), ('audit' + $tab + 'list, search, export and verify the audit log'), ('rollout' + $tab + 'the phase of each resource, and what is missing for the next one'), ('host' + $tab + 'at a target: tell the broker who logs in, end what is over'), ('broker' + $tab + 'set up and run a broker'))
+        'break-glass' = @(('list' + $tab + 'what break-glass left at the resources, and what has to be cleaned up'), ('rotate' + $tab + 'a resource is cleaned up: take back every pack from before'))
         'incident' = @(('declare' + $tab + 'open an incident'), ('list' + $tab + 'open incidents'), ('show' + $tab + 'one incident'), ('resolve' + $tab + 'close an incident'), ('reopen' + $tab + 'open a closed incident again'))
         'reviews' = @(('list' + $tab + 'open reviews that concern you'), ('show' + $tab + 'what one of them is about'), ('close' + $tab + 'say what it was'))
         'devices' = @(('list' + $tab + 'your devices'), ('revoke' + $tab + 'revoke a device'), ('add' + $tab + 'print an invitation for your next device'))
         'agent' = @(('status' + $tab + 'whether it runs, and what it keeps'), ('stop' + $tab + 'end it; what is held stays'), ('logs' + $tab + 'what it has done'), ('install' + $tab + 'write a systemd or launchd job that starts it at login'))
         'audit' = @(('list' + $tab + 'the newest entries'), ('export' + $tab + 'write the log to a file'), ('who' + $tab + 'who acted under a name at a target'), ('verify' + $tab + 'verify an exported log, offline'))
-        'broker' = @(('init' + $tab + 'write a new broker directory and print the first invitation'), ('check' + $tab + 'validate configuration, catalogue and policies'), ('serve' + $tab + 'run the broker'), ('unit' + $tab + 'print the unit by which systemd runs it'), ('invite' + $tab + 'print an invitation for a person'), ('target' + $tab + 'what a resource needs from its admin, and whether it has it'), ('migrate' + $tab + 'bring the store up to date'), ('backup' + $tab + 'write a backup'), ('restore' + $tab + 'restore a backup'), ('rotate' + $tab + 'rotate keys'))
+        'host' = @(('init' + $tab + 'make a key, and print what to type at the broker'), ('run' + $tab + 'run it (a systemd unit does)'), ('status' + $tab + 'what it has done last (reads a local file)'))
+        'broker' = @(('init' + $tab + 'write a new broker directory and print the first invitation'), ('check' + $tab + 'validate configuration, catalogue and policies'), ('serve' + $tab + 'run the broker'), ('unit' + $tab + 'print the unit by which systemd runs it'), ('invite' + $tab + 'print an invitation for a person'), ('target' + $tab + 'what a resource needs from its admin, and whether it has it'), ('host' + $tab + 'hosts that report who logs in there'), ('migrate' + $tab + 'bring the store up to date'), ('backup' + $tab + 'write a backup'), ('restore' + $tab + 'restore a backup'), ('rotate' + $tab + 'rotate keys'))
+        'broker host' = @(('add' + $tab + 'take the reports of a host'), ('list' + $tab + 'which hosts report, and when each did last'), ('remove' + $tab + 'take no more reports of a host'))
         'broker rotate' = @(('tls' + $tab + 'a new TLS key'), ('tokens' + $tab + 'the next key for tokens, or the first'))
     }
     $options = @{
         '' = @(('-V' + $tab + 'the version'), ('--version' + $tab + 'the version'))
         'request' = @(('-i' + $tab + 'the incident it is for (ONCALL_INCIDENT)'), ('--incident' + $tab + 'the incident it is for (ONCALL_INCIDENT)'), ('-r' + $tab + 'why'), ('--reason' + $tab + 'why'), ('-d' + $tab + 'how long, such as 45m'), ('--for' + $tab + 'how long, such as 45m'), ('--wait' + $tab + 'wait for an approval where one is needed (this is the default)'), ('--no-wait' + $tab + 'do not wait: exit 8 where an approval is needed'), ('--timeout' + $tab + 'wait this long at most'), ('--key' + $tab + 'the same key, the same request: for retries, good for a day'), ('--dry-run' + $tab + 'decide and record nothing'))
+        'break-glass' = @(('-r' + $tab + 'what is broken, and why it cannot wait (at least 10 characters)'), ('--reason' + $tab + 'what is broken, and why it cannot wait (at least 10 characters)'), ('-i' + $tab + 'the incident it is for (ONCALL_INCIDENT)'), ('--incident' + $tab + 'the incident it is for (ONCALL_INCIDENT)'), ('-d' + $tab + 'how long, within the cap for break-glass'), ('--for' + $tab + 'how long, within the cap for break-glass'), ('--wait' + $tab + 'where a second person is needed, wait for them (this is the default)'), ('--no-wait' + $tab + 'do not wait: exit 8 where a second person is needed'), ('--timeout' + $tab + 'wait this long at most'))
         'run' = @(('-i' + $tab + 'the incident it is for (ONCALL_INCIDENT, or the only one that fits)'), ('--incident' + $tab + 'the incident it is for (ONCALL_INCIDENT, or the only one that fits)'), ('-r' + $tab + 'why'), ('--reason' + $tab + 'why'), ('-d' + $tab + 'how long, such as 45m'), ('--for' + $tab + 'how long, such as 45m'), ('--timeout' + $tab + 'wait this long at most for an approval'), ('--no-request' + $tab + 'use what is held, ask for nothing'))
         'connect' = @(('-i' + $tab + 'the incident it is for (ONCALL_INCIDENT, or the only one that fits)'), ('--incident' + $tab + 'the incident it is for (ONCALL_INCIDENT, or the only one that fits)'), ('-r' + $tab + 'why'), ('--reason' + $tab + 'why'), ('-d' + $tab + 'how long, such as 45m'), ('--for' + $tab + 'how long, such as 45m'), ('--timeout' + $tab + 'wait this long at most for an approval'), ('--no-request' + $tab + 'use what is held, ask for nothing'))
         'status' = @(('--refresh' + $tab + 'ask the broker first'), ('--watch' + $tab + 'show what changes, as the broker tells it'), ('--check' + $tab + 'say nothing: exit 0 while it is held, 6 where it is not; asks nobody'), ('--expires-in' + $tab + 'with --check: and for so long still, such as 10m'))
@@ -229,9 +259,14 @@ Register-ArgumentCompleter -Native -CommandName @('oncall', 'oncall.cmd', 'oncal
         'audit export' = @(('-f' + $tab + 'where to write it (stdout)'), ('--file' + $tab + 'where to write it (stdout)'))
         'audit who' = @(('--at' + $tab + 'when, with its zone: 2026-01-05T02:14:00Z'), ('--file' + $tab + 'search an export, offline'))
         'audit verify' = @(('--checkpoint' + $tab + 'a checkpoint kept elsewhere: shows truncation and rewriting'), ('--receipts' + $tab + 'a folder of receipts'))
+        'host init' = @(('--config' + $tab + 'what oncall broker target printed (/etc/oncall/host.json)'), ('--resource' + $tab + 'the resource that this host serves'))
+        'host run' = @(('--config' + $tab + 'what oncall broker target printed (/etc/oncall/host.json)'))
+        'host status' = @(('--config' + $tab + 'what oncall broker target printed (/etc/oncall/host.json)'))
         'broker init' = @(('--admin' + $tab + 'the first person, who gets the first invitation'), ('--public-url' + $tab + 'the URL that clients use'), ('--listen' + $tab + 'where the broker listens'), ('--dir' + $tab + 'the broker directory (ONCALL_BROKER_DIR, else .)'))
         'broker check' = @(('--dir' + $tab + 'the broker directory (ONCALL_BROKER_DIR, else .)'))
         'broker serve' = @(('--dir' + $tab + 'the broker directory (ONCALL_BROKER_DIR, else .)'))
+        'broker host list' = @(('--dir' + $tab + 'the broker directory (ONCALL_BROKER_DIR, else .)'))
+        'broker host remove' = @(('--dir' + $tab + 'the broker directory (ONCALL_BROKER_DIR, else .)'))
         'broker migrate' = @(('--dir' + $tab + 'the broker directory (ONCALL_BROKER_DIR, else .)'))
         'broker backup' = @(('--dir' + $tab + 'the broker directory (ONCALL_BROKER_DIR, else .)'))
         'broker restore' = @(('--dir' + $tab + 'the broker directory (ONCALL_BROKER_DIR, else .)'))
@@ -240,6 +275,7 @@ Register-ArgumentCompleter -Native -CommandName @('oncall', 'oncall.cmd', 'oncal
         'broker unit' = @(('--user' + $tab + 'whom it runs as, who owns the directory'), ('--dir' + $tab + 'the broker directory (ONCALL_BROKER_DIR, else .)'))
         'broker invite' = @(('-d' + $tab + 'how long the invitation is good, such as 24h'), ('--for' + $tab + 'how long the invitation is good, such as 24h'), ('--dir' + $tab + 'the broker directory (ONCALL_BROKER_DIR, else .)'))
         'broker target' = @(('--check' + $tab + 'try each requirement at the target'), ('--dir' + $tab + 'the broker directory (ONCALL_BROKER_DIR, else .)'))
+        'broker host add' = @(('--key' + $tab + 'what `oncall host init` printed there: ed25519:...'), ('--dir' + $tab + 'the broker directory (ONCALL_BROKER_DIR, else .)'))
         '*' = @(('-o' + $tab + 'table, json or ndjson'), ('--output' + $tab + 'table, json or ndjson'), ('--json' + $tab + 'short for -o json'), ('--profile' + $tab + 'which installation (ONCALL_PROFILE)'), ('--no-agent' + $tab + 'neither use nor start the background agent (ONCALL_AGENT=off)'), ('-h' + $tab + 'more about it'), ('--help' + $tab + 'more about it'))
     }
 

@@ -3,15 +3,16 @@
  * over when the resource's epoch was rotated after that, and every review of a use there is closed.
  */
 import type { BreakGlassState } from '../protocol/messages.ts';
+import type { TargetRef } from '../protocol/names.ts';
 import { formatInstant } from '../protocol/time.ts';
-import type { BreakGlassEpochRow } from '../store/rows.ts';
+import type { BreakGlassEpochRow, ReviewRow } from '../store/rows.ts';
 import type { ReadTx, Tx } from '../store/store.ts';
 
-/** Ids that are told of. */
-const MOST_REVIEWS = 100;
+/** Open ones that are looked at. */
+const MOST_REVIEWS = 1000;
 
 export async function breakGlassState(tx: ReadTx, row: BreakGlassEpochRow): Promise<BreakGlassState> {
-  const open = await tx.reviews({ resource: row.resource, state: 'open', limit: MOST_REVIEWS });
+  const open = await openReviewsOf(tx, row.resource);
   const taintedAt = isRotated(row) && open.length === 0 ? null : row.taintedAt;
   return {
     resource: row.resource,
@@ -20,6 +21,19 @@ export async function breakGlassState(tx: ReadTx, row: BreakGlassEpochRow): Prom
     taintedAt: taintedAt === null ? null : formatInstant(taintedAt),
     reviews: open.map(({ id }) => id),
   };
+}
+
+/** Of uses that a journal told of, and of requests that broke the glass of it among others. */
+async function openReviewsOf(tx: ReadTx, resource: string): Promise<ReviewRow[]> {
+  const found: ReviewRow[] = [];
+  for (const review of await tx.reviews({ state: 'open', limit: MOST_REVIEWS })) {
+    if (review.kind !== 'break-glass') continue;
+    const request = review.requestId === null ? undefined : await tx.request(review.requestId);
+    const targets = (request?.targets ?? []) as unknown as readonly TargetRef[];
+    if (review.resource === resource || targets.some((target) => target.resource === resource))
+      found.push(review);
+  }
+  return found;
 }
 
 /**

@@ -37,6 +37,11 @@ export const sections: readonly CommandSection[] = [
             summary: 'what break-glass left at the resources, and what has to be cleaned up',
             load: async () => (await import('./commands/break-glass-list.ts')).breakGlassListCommand,
           },
+          {
+            name: 'rotate',
+            summary: 'a resource is cleaned up: take back every pack from before',
+            load: async () => (await import('./commands/break-glass-rotate.ts')).breakGlassRotateCommand,
+          },
         ],
       },
       {

@@ -5,7 +5,7 @@
  */
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import { TraceView } from '../protocol/messages/audit.ts';
-import { BreakGlassStates, Rollout } from '../protocol/messages/break-glass.ts';
+import { BreakGlassState, BreakGlassStates, Rollout } from '../protocol/messages/break-glass.ts';
 import { ResourceList } from '../protocol/messages/catalogue.ts';
 import { DeviceList, DeviceView, Me, ShiftView } from '../protocol/messages/devices.ts';
 import { GrantList } from '../protocol/messages/grants.ts';
@@ -247,6 +247,7 @@ export const outputs = {
   'reviews.close': OneReview,
   'break-glass': BreakGlass,
   'break-glass.list': BreakGlassStates,
+  'break-glass.rotate': BreakGlassState,
   rollout: Rollout,
   enroll: strict({
     user: Text,

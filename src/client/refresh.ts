@@ -45,9 +45,13 @@ export async function refreshAll(
       ...approvalNames(reply.approvals),
       ...(catalogue && catalogueNames(catalogue)),
     });
-    const status = await updateStatusFile(ownerOf(context, config), context.now(), (before) =>
-      fromReply(before, reply),
-    );
+    // The exchange may have handed the journal in.
+    const { glassOf } = await import('./break-glass/glass-status.ts');
+    const breakGlass = glassOf(context, config);
+    const status = await updateStatusFile(ownerOf(context, config), context.now(), (before) => ({
+      ...fromReply(before, reply),
+      breakGlass,
+    }));
     return { status, reply, wiped };
   });
 }

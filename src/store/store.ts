@@ -135,8 +135,6 @@ export interface ReadTx {
   breakGlassEpoch(resource: string): Promise<BreakGlassEpochRow>;
   /** Those that were ever rotated or tainted, by resource. */
   breakGlassEpochs(): Promise<readonly BreakGlassEpochRow[]>;
-  /** Of what was opened by packs of this resource: open ones, oldest first. */
-  openUseReviews(resource: string): Promise<readonly string[]>;
 
   packUse(packId: string, slot: number): Promise<PackUseRow | undefined>;
   journal(deviceId: string): Promise<JournalRow | undefined>;

@@ -9,14 +9,13 @@ import { deviceWebhookKey, openPart } from '../../src/break-glass/pack.ts';
 import type { RunningBroker } from '../../src/broker/broker.ts';
 import { brokerMigrate } from '../../src/broker/commands.ts';
 import { loadBrokerKeys } from '../../src/broker/keys.ts';
-import { clearTaint, viewBreakGlassState } from '../../src/broker/packs/state.ts';
+import { breakGlassState } from '../../src/broker/taints.ts';
 import { parsePublicKey } from '../../src/protocol/keys.ts';
 import type { Pack, PackList, StatusReply } from '../../src/protocol/messages.ts';
 import { verifySignedKrl } from '../../src/protocol/signed-krl.ts';
 import { isSignedByCa, parseCertificate } from '../../src/protocol/ssh-certificate.ts';
 import { sshPublicKeyBlob, sshUint64 } from '../../src/protocol/ssh-wire.ts';
 import { openSqliteStore } from '../../src/store/sqlite.ts';
-import { connectSqlite } from '../../src/store/sqlite-connection.ts';
 import type { Store } from '../../src/store/store.ts';
 import { sampleReview } from '../store/sample-rows.ts';
 import { atEnd } from '../support/at-end.ts';
@@ -363,31 +362,16 @@ describe('a pack is taken back', () => {
       store.write(async (tx) =>
         tx.putBreakGlassEpoch({ ...(await tx.breakGlassEpoch('db-host')), taintedAt }),
       );
+    const state = () => store.read(async (tx) => breakGlassState(tx, await tx.breakGlassEpoch('db-host')));
     await taint(nowMs);
+    nowMs += 1000;
     const rotate = async () =>
       (await dora.post('/v1/break-glass/rotate', { resource: 'db-host' }, signed())).result;
     expect(await rotate()).toMatchObject({ taintedAt: null, rotatedAt: new Date(nowMs).toISOString() });
 
-    const review = sampleReview({ kind: 'break-glass' });
+    const review = sampleReview({ kind: 'break-glass', resource: 'db-host' });
     await store.write((tx) => tx.insertReview(review));
-    const { transaction, close } = await connectSqlite(join(installation.directory, 'oncall.db'), 'write');
-    await transaction(({ db }) =>
-      db
-        .insertInto('pack_uses')
-        .values({
-          ...{
-            pack_id: 'bg_1',
-            slot: 0,
-            device_id: 'dev_1',
-            user_id: 'ana',
-            resource: 'db-host',
-            role: 'shell',
-          },
-          ...{ reason: 'why', incident: null, drill: 0, seq: 1, opened_at: nowMs, reconciled_at: nowMs },
-          review_id: review.id,
-        })
-        .execute(),
-    ).finally(close);
+    nowMs += 1000;
     const tainted = nowMs;
     await taint(tainted);
     nowMs += 1000;
@@ -396,18 +380,11 @@ describe('a pack is taken back', () => {
     await store.write(async (tx) => {
       const closing = { outcome: 'justified', note: '', closedBy: 'dora', closedAt: nowMs } as const;
       await tx.closeReview(review.id, closing);
-      await clearTaint(tx, 'db-host');
     });
-    expect(await store.read((tx) => viewBreakGlassState(tx, 'db-host'))).toMatchObject({
-      taintedAt: null,
-      reviews: [],
-    });
+    expect(await state()).toMatchObject({ taintedAt: null, reviews: [] });
     // A new use after the epoch was rotated taints it anew.
     await taint(nowMs + 1);
-    await store.write((tx) => clearTaint(tx, 'db-host'));
-    expect(await store.read((tx) => viewBreakGlassState(tx, 'db-host'))).not.toMatchObject({
-      taintedAt: null,
-    });
+    expect(await state()).not.toMatchObject({ taintedAt: null });
   });
 
   it('with its device, and every slot that could still be used is on the list as one range', async () => {

@@ -19,7 +19,7 @@ export async function startTarget(folder: string, brokerPassword: string): Promi
   return postgres;
 }
 
-async function query(postgres: PostgresServer, database: string, sql: string): Promise<void> {
+export async function query(postgres: PostgresServer, database: string, sql: string): Promise<void> {
   const client = new pg.Client({ connectionString: postgresUrl(postgres, database) });
   await client.connect();
   await client.query(sql);

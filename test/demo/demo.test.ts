@@ -45,6 +45,30 @@ describe.skipIf(!part('postgres'))('the demo', () => {
     expect(act).not.toMatch(/:read +\d\d:\d\d \([^)]*\) +\S+ ago/);
   });
 
+  it('shows break-glass: no broker, a real login by certificate, and all of it accounted for', () => {
+    const act = shown.slice(shown.indexOf('the broker is killed'));
+    expectInOrder(
+      [
+        'refuses connections',
+        'BREAK-GLASS db-replica:read until',
+        /breakglass-db-replica-read ?\| ?42 orders/,
+        'BREAK-GLASS OPEN db-replica:read',
+        'broker: unreachable since',
+        'oncall broker serve',
+        'review of what you opened',
+        'told on the chat',
+        'told on the webhook',
+        'closed db-replica:read, opened by break-glass',
+        /db-replica +\d\d:\d\d \([^)]+\) +1 /,
+        'the broker is down, orders are stuck',
+        'closed: justified break-glass of ana',
+        /db-replica +- +2 /,
+        /verdict +holds/,
+      ],
+      act,
+    );
+  });
+
   it('shows an alert that opens a bundle which nobody asked for', () => {
     expectInOrder(['/v1/webhooks/alertmanager → 202', 'oncall status', /ready: /, '42 orders']);
     for (const target of ['db-host:operator', 'db-replica:read'])

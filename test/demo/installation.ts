@@ -7,6 +7,8 @@ import { ask, atEnd, background, detail, OPERATOR, oncall, show } from './stage.
 export interface Broker {
   directory: string;
   url: string;
+  /** SIGKILL, as a machine that loses its power. */
+  kill(): Promise<void>;
 }
 
 /** `secrets` by the name of their file. */
@@ -25,11 +27,18 @@ export async function startBroker(
     writeFileSync(join(directory, 'secrets', name), secret, { mode: 0o600 });
   writeFileSync(join(directory, 'catalogue.yaml'), catalogue, { mode: 0o600 });
   await oncall(OPERATOR, ['broker', 'check', directory]);
-  const serve = ['broker', 'serve', directory];
-  show(serve);
-  await background(OPERATOR, serve).sees('"serving"');
-  detail(`serving at ${url}`);
-  return { directory, url };
+  const broker: Broker = { directory, url, kill: async () => {} };
+  await serve(broker);
+  return broker;
+}
+
+export async function serve(broker: Broker): Promise<void> {
+  const words = ['broker', 'serve', broker.directory];
+  show(words);
+  const serving = background(OPERATOR, words);
+  broker.kill = serving.kill;
+  await serving.sees('"serving"');
+  detail(`serving at ${broker.url}`);
 }
 
 /** With the keychain where there is one; where there is none, says so and uses a file. */

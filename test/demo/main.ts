@@ -3,8 +3,10 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { startMariadb, startRedis } from '../support/more-servers.ts';
+import { admitBreakGlass, playBreakGlass } from './break-glass.ts';
 import { startTarget } from './database.ts';
 import { type Broker, enroll, startBroker } from './installation.ts';
+import { startListeners } from './listeners.ts';
 import { playMainJob } from './main-job.ts';
 import { playOnCall } from './on-call.ts';
 import { demoCatalogue, MORE } from './setting.ts';
@@ -45,16 +47,20 @@ async function main(): Promise<void> {
     detail(`and, since they are installed: ${more.map(({ kind }) => NAMES[kind]).join(', ')}`);
 
   step('a broker of our own: `oncall broker init`, then `serve`');
+  const listeners = await startListeners();
   const secrets = {
+    ...listeners.secrets,
     'db-replica': password,
     alertmanager: bearer,
     ...Object.fromEntries(more.map(({ kind }) => [MORE[kind].resource, password])),
   };
-  const broker = await startBroker(folder, demoCatalogue(postgres, more), secrets);
+  const broker = await startBroker(folder, demoCatalogue(postgres, more, listeners.webhookUrl), secrets);
   for (const { kind, bringIn } of more) {
     const target = ['broker', 'target', MORE[kind].resource, '--dir', broker.directory];
     bringIn((await ask<Guide>(OPERATOR, target)).steps.map(({ text }) => text));
   }
+
+  await admitBreakGlass(broker, postgres);
 
   step('two people enrol: ana, who is on call, and dora, who is not');
   for (const person of ['dora', 'ana']) await enroll(broker, person);
@@ -62,6 +68,7 @@ async function main(): Promise<void> {
   await playMainJob(postgres);
   await playStayAlive(postgres, more);
   await playOnCall(broker, postgres, bearer);
+  await playBreakGlass(broker, listeners.all);
 
   step('the audit log, exported and verified offline');
   await oncall('dora', ['audit', 'export', '-f', join(folder, 'audit.jsonl')]);

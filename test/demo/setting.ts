@@ -22,7 +22,11 @@ export const TARGET_SQL = (password: string): string => `
 /** Nobody logs in there: what nobody uses costs nothing to open. */
 const HOST_KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK4hODvxhIL3kuR7p1yt9ZwvpPEtRAxxrWJtVe0y6eo4';
 
-export const demoCatalogue = ({ port, caFile }: PostgresServer, more: readonly MoreServer[]): string => `
+export const demoCatalogue = (
+  { port, caFile }: PostgresServer,
+  more: readonly MoreServer[],
+  webhookUrl: string,
+): string => `
 groups: [sre, security, leads, oncall-admins]
 people:
   ana: { name: Ana Ruiz, groups: [sre], manager: carla }
@@ -53,6 +57,7 @@ resources:
     connection: { host: 127.0.0.1, port: ${port}, database: orders, sslMode: verify-full, ca: ${JSON.stringify(caFile)} }
     broker: { user: oncall_broker, password: { file: secrets/db-replica } }
     quarantineRole: oncall_quarantine
+    breakGlass: { roles: [read] }
     roles:
       read: { template: oncall_tpl_read }
       write: { template: oncall_tpl_write }
@@ -88,6 +93,11 @@ automation:
     on: { alert: { service: orders, priority: P1, labels: { alertname: OrdersDown } } }
     bundle: orders-incident
 grace: { incident: 5s }
+reviews: { owners: [dora] }
+breakGlass: { notify: [carla, dora] }
+notify:
+  chat: { type: slack, webhook: { file: secrets/chat }, notices: [break-glass, review] }
+  hook: { type: webhook, url: "${webhookUrl}", secret: { file: secrets/hook }, notices: [break-glass, review] }
 approvals:
   leads:
     stages:

@@ -20,6 +20,8 @@ export interface Outcome {
 export interface Background {
   /** Waits for what it is expected to write next. */
   sees(text: string): Promise<void>;
+  /** Ends it on the spot. */
+  kill(): Promise<void>;
 }
 
 export interface OncallOptions {
@@ -86,6 +88,10 @@ export function background(person: string, args: readonly string[]): Background 
   });
   let seen = 0;
   return {
+    async kill() {
+      child.kill('SIGKILL');
+      await gone;
+    },
     sees: (text) =>
       until(`'${text}' from oncall ${args.join(' ')}`, () => {
         if (child.exitCode !== null) throw new Error(`it ended:\n${output()}${problems()}`);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { PackFilter } from '../../src/store/store.ts';
 import type { StoreContext } from './contract.ts';
-import { samplePack, sampleReview, T0, unique } from './sample-rows.ts';
+import { samplePack, T0, unique } from './sample-rows.ts';
 
 export function packContract(context: StoreContext): void {
   describe('packs', () => {
@@ -55,34 +55,6 @@ export function packContract(context: StoreContext): void {
         expect(await store.read((tx) => tx.breakGlassEpoch(resource))).toEqual(row);
         expect(await store.read((tx) => tx.breakGlassEpochs())).toContainEqual(row);
       }
-    });
-
-    it('know the open reviews of what was used there, oldest first', async () => {
-      const { store, other } = await context.fresh();
-      const rows = [2, 1, 0].map((n) => sampleReview({ kind: 'break-glass', openedAt: T0 + n }));
-      const elsewhere = sampleReview({ kind: 'break-glass' });
-      await store.write(async (tx) => {
-        for (const row of [...rows, elsewhere]) await tx.insertReview(row);
-      });
-      const use = (slot: number, resource: string, review: string | null) => ({
-        ...{ pack_id: 'bg_1', slot, device_id: 'dev_1', user_id: 'ada', resource, role: 'read' },
-        ...{ reason: 'why', incident: null, drill: 0, seq: slot + 1, opened_at: T0, reconciled_at: T0 },
-        review_id: review,
-      });
-      await other.inTransaction(async ({ db }) => {
-        const values = rows.map(({ id }, slot) => use(slot, 'db', id));
-        await db
-          .insertInto('pack_uses')
-          .values([...values, use(3, 'db', null), use(4, 'web', elsewhere.id)])
-          .execute();
-      });
-      const [third, second, first] = rows;
-      const open = () => store.read((tx) => tx.openUseReviews('db'));
-      expect(await open()).toEqual([first!.id, second!.id, third!.id]);
-      const closing = { outcome: 'justified', note: '', closedBy: 'grace', closedAt: T0 + 9 } as const;
-      await store.write((tx) => tx.closeReview(second!.id, closing));
-      expect(await open()).toEqual([first!.id, third!.id]);
-      expect(await store.read((tx) => tx.openUseReviews('none'))).toEqual([]);
     });
   });
 }

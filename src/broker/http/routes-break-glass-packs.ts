@@ -2,8 +2,8 @@
 import { Type } from '@sinclair/typebox';
 import * as m from '../../protocol/messages.ts';
 import { viewPack } from '../packs/packs.ts';
-import { viewBreakGlassState } from '../packs/state.ts';
 import { askPermission, requirePermission } from '../permissions.ts';
+import { breakGlassState } from '../taints.ts';
 import { Empty, LIST, type RouteContext } from './route-context.ts';
 
 export function registerPackRoutes({ read, change, store, rules, packs }: RouteContext): void {
@@ -47,6 +47,6 @@ export function registerPackRoutes({ read, change, store, rules, packs }: RouteC
     '/v1/break-glass/rotate',
     { body: m.RotateBreakGlass, result: m.BreakGlassState },
     (tx, caller, { resource }) => packs.rotate(tx, caller, resource),
-    { result: (tx, resource) => viewBreakGlassState(tx, resource) },
+    { result: async (tx, resource) => breakGlassState(tx, await tx.breakGlassEpoch(resource)) },
   );
 }

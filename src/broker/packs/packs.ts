@@ -15,9 +15,9 @@ import type { AuditLog } from '../audit-log.ts';
 import { actorOf, type Caller } from '../caller.ts';
 import { requirePermission } from '../permissions.ts';
 import { type CurrentRules, resolveTarget } from '../rules.ts';
+import { holdEpochs } from '../taints.ts';
 import { type BreakGlassIssuers, duePacks, livePacks, packFor } from './plan.ts';
 import { revokePacks, slotsOf, subjectOf } from './revocation.ts';
-import { clearTaint } from './state.ts';
 
 interface Done {
   ref: string;
@@ -209,13 +209,12 @@ export function createPacks(
     async rotate(tx, caller, name) {
       const { resource } = resolveTarget(rules().catalogue, { resource: name });
       await requirePermission(rules(), caller, tx, 'rotate', { resource: resource.id });
-      await tx.lockTarget('break-glass', resource.id, 'epoch');
+      await holdEpochs(tx, [resource.id]);
       const before = await tx.breakGlassEpoch(resource.id);
       const epoch = before.epoch + 1;
       await tx.putBreakGlassEpoch({ ...before, epoch, rotatedAt: await tx.now() });
       const actor = actorOf(caller);
       await revokePacks(tx, log, { resource: resource.id }, { cause: 'the epoch was rotated', actor });
-      await clearTaint(tx, resource.id);
       const audit = await log.record(tx, {
         event: 'break-glass.rotated',
         actor,

@@ -13,8 +13,10 @@ import { decideOrOpen, showOpened } from '../break-glass-offline.ts';
 import {
   defineCommand,
   durationOption,
+  INCIDENTS,
   incidentOption,
   readTarget,
+  TARGETS,
   type TypedTarget,
   textOption,
 } from '../command.ts';
@@ -66,6 +68,7 @@ export const breakGlassCommand = defineCommand<BreakGlassOptions>({
     wait: typed.options.wait !== false,
     timeoutSeconds: durationOption(typed, 'timeout'),
   }),
+  completes: { targets: TARGETS, '--incident': INCIDENTS },
   run: runBreakGlass,
 });
 

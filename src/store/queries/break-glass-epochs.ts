@@ -22,21 +22,6 @@ const put = ({ db }: BuildContext, columns: Columns<BreakGlassEpochRow>) =>
       }),
     );
 
-const openReviews = ({ db }: BuildContext, { resource }: { resource: string }) =>
-  db
-    .selectFrom('reviews')
-    .select('id')
-    .where('state', '=', 'open')
-    .where('id', 'in', (nested) =>
-      nested
-        .selectFrom('pack_uses')
-        .select('review_id')
-        .where('resource', '=', resource)
-        .where('review_id', 'is not', null),
-    )
-    .orderBy('opened_at')
-    .orderBy('id');
-
 export function readBreakGlassEpochs(context: QueryContext) {
   return {
     async breakGlassEpoch(resource) {
@@ -45,9 +30,6 @@ export function readBreakGlassEpochs(context: QueryContext) {
     },
     async breakGlassEpochs() {
       return (await context.rows(all, {})).map(epoch.toRow);
-    },
-    async openUseReviews(resource) {
-      return (await context.rows(openReviews, { resource })).map(({ id }) => id);
     },
   } satisfies Partial<ReadTx>;
 }
