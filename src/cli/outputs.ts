@@ -138,6 +138,8 @@ const AgentStatus = Type.Union([
     running: Type.Literal(true),
     pid: Type.Integer(),
     version: Text,
+    broker: Text,
+    user: Text,
     startedAt: Instant,
     brokerHeardAt: nullable(Instant),
     holdsKey: Type.Boolean(),

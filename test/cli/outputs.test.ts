@@ -17,7 +17,10 @@ type Json = Record<string, unknown>;
 
 /** Seen elsewhere: a console needs a cloud (e2e/aws.test.ts), a review an override (cli/commands.test.ts, broker/reviews.test.ts),
  * a warning something to warn of (cli/io.test.ts). */
-const ELSEWHERE = ['console', 'reviews.show', 'reviews.close', 'warning'];
+const ELSEWHERE = [
+  ...['break-glass', 'break-glass.rotate', 'broker.host.add', 'broker.host.remove', 'console'],
+  ...['host.init', 'host.status', 'reviews.show', 'reviews.close', 'warning'],
+];
 
 describe('every command', () => {
   const seen = new Set<string>();
@@ -137,6 +140,7 @@ describe('every command', () => {
       'probe',
       'doctor',
       'break-glass list',
+      'rollout',
       'audit list',
       `audit export -f ${file}`,
       `audit verify ${file}`,
@@ -158,6 +162,7 @@ describe('every command', () => {
       `broker init ${brokerDir} --admin dora`,
       `broker check ${brokerDir}`,
       `broker unit ${brokerDir} --user oncall`,
+      `broker host list --dir ${brokerDir}`,
     );
     const { directory } = team.broker;
     const target = `broker target db-host --dir ${directory}`;
