@@ -164,13 +164,13 @@ function __oncall_value
     switch $argv[1]
         case 'request -i' 'request --incident' 'break-glass -i' 'break-glass --incident' 'run -i' 'run --incident' 'connect -i' 'connect --incident' 'explain -i' 'explain --incident' 'revoke --incident'
             printf '%s\n' '=' '@incidents'
-        case 'request -r' 'request --reason' 'request -d' 'request --for' 'request --timeout' 'request --key' 'break-glass -r' 'break-glass --reason' 'break-glass -d' 'break-glass --for' 'break-glass --timeout' 'run -r' 'run --reason' 'run -d' 'run --for' 'run --timeout' 'connect -r' 'connect --reason' 'connect -d' 'connect --for' 'connect --timeout' 'status --check' 'status --expires-in' 'explain -d' 'explain --for' 'wait --timeout' 'approve -d' 'approve --for' 'deny -r' 'deny --reason' 'revoke --user' 'revoke -r' 'revoke --reason' 'incident declare --title' 'reviews close --note' 'enroll --name' 'enroll --agent-key' 'devices list --user' 'probe --timeout' 'audit list -n' 'audit list --limit' 'audit who --at' 'host init --resource' 'broker init --admin' 'broker init --public-url' 'broker init --listen' 'broker unit --user' 'broker invite -d' 'broker invite --for' 'broker host add --key'
+        case 'request -r' 'request --reason' 'request -d' 'request --for' 'request --timeout' 'request --key' 'break-glass -r' 'break-glass --reason' 'break-glass -d' 'break-glass --for' 'break-glass --timeout' 'run -r' 'run --reason' 'run -d' 'run --for' 'run --timeout' 'connect -r' 'connect --reason' 'connect -d' 'connect --for' 'connect --timeout' 'status --check' 'status --expires-in' 'explain -d' 'explain --for' 'wait --timeout' 'approve -d' 'approve --for' 'deny -r' 'deny --reason' 'revoke --user' 'revoke -r' 'revoke --reason' 'incident declare --title' 'reviews close --note' 'enroll --name' 'enroll --agent-key' 'devices list --user' 'probe --timeout' 'audit list -n' 'audit list --limit' 'audit who --at' 'broker init --admin' 'broker init --public-url' 'broker init --listen' 'broker unit --user' 'broker invite -d' 'broker invite --for' 'broker host add --key'
             printf '%s\n' '='
         case 'credential --format'
             printf '%s\n' '=' 'env' 'json' 'pgpass' 'ssh' 'mycnf' 'kubectl' 'aws-process' 'pem' 'header' 'token'
         case 'explain -r' 'explain --reason'
             printf '%s\n' '?'
-        case 'revoke --resource'
+        case 'revoke --resource' 'host init --resource'
             printf '%s\n' '=' '@resources'
         case 'incident declare --service'
             printf '%s\n' '=' '@services'
@@ -345,7 +345,7 @@ function __oncall_options
         case 'broker target'
             printf '%s\n' '--check'\t'try each requirement at the target' '--dir'\t'the broker directory (ONCALL_BROKER_DIR, else .)'
         case 'broker host add'
-            printf '%s\n' '--key'\t'what `oncall host init` printed there: ed25519:...' '--dir'\t'the broker directory (ONCALL_BROKER_DIR, else .)'
+            printf '%s\n' '--key'\t'what oncall host init printed there: ed25519:...' '--dir'\t'the broker directory (ONCALL_BROKER_DIR, else .)'
     end
 end
 

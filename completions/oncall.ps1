@@ -139,7 +139,6 @@ Register-ArgumentCompleter -Native -CommandName @('oncall', 'oncall.cmd', 'oncal
         'audit list -n' = @('=')
         'audit list --limit' = @('=')
         'audit who --at' = @('=')
-        'host init --resource' = @('=')
         'broker init --admin' = @('=')
         'broker init --public-url' = @('=')
         'broker init --listen' = @('=')
@@ -151,6 +150,7 @@ Register-ArgumentCompleter -Native -CommandName @('oncall', 'oncall.cmd', 'oncal
         'explain -r' = @('?')
         'explain --reason' = @('?')
         'revoke --resource' = @('=', '@resources')
+        'host init --resource' = @('=', '@resources')
         'incident declare --service' = @('=', '@services')
         'incident declare --priority' = @('=', 'P1', 'P2', 'P3', 'P4', 'P5')
         'reviews close --outcome' = @('=', 'justified', 'drill', 'misuse')
@@ -275,7 +275,7 @@ Register-ArgumentCompleter -Native -CommandName @('oncall', 'oncall.cmd', 'oncal
         'broker unit' = @(('--user' + $tab + 'whom it runs as, who owns the directory'), ('--dir' + $tab + 'the broker directory (ONCALL_BROKER_DIR, else .)'))
         'broker invite' = @(('-d' + $tab + 'how long the invitation is good, such as 24h'), ('--for' + $tab + 'how long the invitation is good, such as 24h'), ('--dir' + $tab + 'the broker directory (ONCALL_BROKER_DIR, else .)'))
         'broker target' = @(('--check' + $tab + 'try each requirement at the target'), ('--dir' + $tab + 'the broker directory (ONCALL_BROKER_DIR, else .)'))
-        'broker host add' = @(('--key' + $tab + 'what `oncall host init` printed there: ed25519:...'), ('--dir' + $tab + 'the broker directory (ONCALL_BROKER_DIR, else .)'))
+        'broker host add' = @(('--key' + $tab + 'what oncall host init printed there: ed25519:...'), ('--dir' + $tab + 'the broker directory (ONCALL_BROKER_DIR, else .)'))
         '*' = @(('-o' + $tab + 'table, json or ndjson'), ('--output' + $tab + 'table, json or ndjson'), ('--json' + $tab + 'short for -o json'), ('--profile' + $tab + 'which installation (ONCALL_PROFILE)'), ('--no-agent' + $tab + 'neither use nor start the background agent (ONCALL_AGENT=off)'), ('-h' + $tab + 'more about it'), ('--help' + $tab + 'more about it'))
     }
 

@@ -131,6 +131,7 @@ const Kept = strict({
   endsAt: Instant,
   credentialRunsOutAt: nullable(Instant),
   renewsAt: nullable(Instant),
+  extendsAt: nullable(Instant),
 });
 const AgentStatus = Type.Union([
   strict({ running: Type.Literal(false) }),

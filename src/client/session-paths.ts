@@ -8,7 +8,8 @@ const HELD_ID = /^(gr|bg)_[0-9a-hjkmnp-tv-z]{19}$/;
 
 /** Ids become file names: nothing else than an id may. Throws AppError `invalid_request`. */
 export function grantFolder({ runDir }: ClientPaths, heldId: string): string {
-  if (!HELD_ID.test(heldId)) throw new AppError('invalid_request', 'not the id of a grant');
+  if (!HELD_ID.test(heldId))
+    throw new AppError('invalid_request', 'not the id of a grant', { hint: 'oncall grants' });
   return join(runDir, 'grants', heldId);
 }
 

@@ -196,10 +196,10 @@ describe('a command that reaches the broker, without an agent', () => {
       devices: [],
     }));
     const env = { ONCALL_HOME: device.home };
-    await runCli(['whoami', '--json'], { env });
+    await runCli(['whoami'], { env });
     expect([files().length, confirmed.length]).toEqual([1, 1]);
     const before = broker.asked.length;
-    await runCli(['whoami', '--json'], { env });
+    await runCli(['whoami'], { env });
     expect(asked().slice(before)).toEqual(['GET /v1/me']);
   });
 });

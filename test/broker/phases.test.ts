@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { brokerCheck } from '../../src/broker/commands.ts';
 import { toFinding } from '../../src/broker/gap.ts';
+import { hostId } from '../../src/broker/hosts.ts';
 import { checkPhases, rolloutOf } from '../../src/broker/phases.ts';
 import type { Rules } from '../../src/broker/rules.ts';
 import { createShiftBook } from '../../src/broker/shift-book.ts';
@@ -322,6 +323,10 @@ describe('oncall broker check', () => {
       for (const resource of ['db-replica', 'db-host']) {
         await tx.insertDrill({ ...drill, id: `a-${resource}`, resource, passed: 1, at: NOW - DAY });
         await tx.insertDrill({ ...drill, id: `b-${resource}`, resource, passed: 0, at: NOW });
+        await tx.insertHost({
+          ...{ id: hostId({ resource, name: `${resource}-1` }), resource, publicKey: 'ed25519:x' },
+          ...{ state: 'active', addedBy: 'dora', addedAt: NOW, lastSeenAt: NOW },
+        });
       }
     });
     await store.close();

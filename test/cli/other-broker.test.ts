@@ -95,7 +95,7 @@ it('a broker whose words would steer a terminal is shown as it writes', async ()
   );
   broker.version = undefined;
   for (const args of ['incident list', 'incident list --json', 'resources', 'resources --json']) {
-    const { stdout, stderr } = await runCli(args.split(' '), { env });
+    const { stdout, stderr } = await runCli(args.split(' '), { env, isLiedTo: true });
     expect((stdout + stderr).replaceAll('\n', '')).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u202e]/);
     expect(stdout + stderr).toContain('pwned');
     expect(stdout + stderr).not.toMatch(/^fake: ok/m);

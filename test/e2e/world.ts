@@ -5,6 +5,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { atEnd } from '../support/at-end.ts';
+import { objectsIn } from '../support/outputs.ts';
 import { type CliOptions, type CliResult, runCli, startCli, type TestProcess } from '../support/process.ts';
 import { freePort, tempDir, waitFor } from '../support/temp.ts';
 
@@ -118,8 +119,8 @@ export function succeeded(result: CliResult): CliResult {
 
 /** The code in a JSON error. */
 export function errorOf({ stderr }: CliResult): string {
-  const line = stderr.slice(stderr.indexOf('{'));
-  return (JSON.parse(line) as { code: string }).code;
+  const values = objectsIn(stderr) as { schema: string; code: string }[];
+  return values.find(({ schema }) => schema === 'oncall.error/v1')?.code ?? '';
 }
 
 /** Waits until a command gives this exit code. */

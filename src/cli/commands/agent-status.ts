@@ -23,11 +23,14 @@ interface Kept {
   readonly endsAt: string;
   readonly credentialRunsOutAt: string | null;
   readonly renewsAt: string | null;
+  readonly extendsAt: string | null;
 }
 
 interface AgentStatus {
   readonly pid: number;
   readonly version: string;
+  readonly broker: string;
+  readonly user: string;
   readonly startedAt: string;
   readonly brokerHeardAt: string | null;
   readonly holdsKey: boolean;

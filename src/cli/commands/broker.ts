@@ -140,7 +140,7 @@ export const brokerCommands = {
       command
         .argument('<resource>', 'a resource of the catalogue')
         .argument('<name>', "the host's name, as the catalogue has it")
-        .option('--key <key>', 'what `oncall host init` printed there: ed25519:…'),
+        .option('--key <key>', 'what oncall host init printed there: ed25519:…'),
     read: (typed) => ({
       resource: readResource(typed),
       name: secondArgument(typed, 'name'),

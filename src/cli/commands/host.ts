@@ -27,7 +27,7 @@ export const hostCommands = {
       ['oncall host init --resource db-host', 'makes the key, and prints what to type at the broker'],
       ['oncall host init --config ./host.json --json', 'the same by another file, for a script'],
     ],
-    completes: { '--config': FILES },
+    completes: { '--config': FILES, '--resource': { names: ['resources'] } },
     declare: (command) =>
       void declareConfig(command).option('--resource <resource>', 'the resource that this host serves'),
     read: (typed) => {

@@ -69,7 +69,9 @@ async function fetchOne(client: Client, { cacheKey }: GlassKeys, planned: Planne
   const material = { kind: key.kind, publicKey: key.publicKey };
   const pack = await requestPack(broker, { resource, role, startsAt, material });
   if (formatTarget(pack) !== formatTarget(planned) || pack.startsAt !== startsAt)
-    throw new AppError('corrupt_file', 'the broker sent a pack for something else');
+    throw new AppError('corrupt_file', 'the broker sent a pack for something else', {
+      hint: 'oncall doctor; and tell who runs the broker',
+    });
   const keptAt = formatInstant(context.now());
   return keepPack(context.paths, config, cacheKey, { pack, key, keptAt });
 }

@@ -144,7 +144,9 @@ function usable(
     try {
       // Before a slot is spent on what no tool here could use.
       if (kept.pack.place.kind === 'aws')
-        throw new AppError('config_invalid', 'this version of oncall opens no break-glass packs for AWS');
+        throw new AppError('config_invalid', 'this version of oncall opens no break-glass packs for AWS', {
+          hint: 'sign in by the way that your AWS administrators keep for emergencies',
+        });
       openPackKey(kept, cacheKey);
       return true;
     } catch (error) {
@@ -247,5 +249,6 @@ function credentialOf(
   throw new AppError(
     'corrupt_file',
     `a pack of a kind that is not known: ${String(kind)}, ${formatTarget(pack)}`,
+    { hint: 'update oncall on this machine' },
   );
 }

@@ -13,6 +13,8 @@ import { listNames, readSafeFile, removePath } from '../files.ts';
 import type { ClientPaths } from '../paths.ts';
 import { writeFileAtomic } from '../write-files.ts';
 
+/** A new one comes with the next word from the broker. */
+const FETCH_HINT = 'oncall status --refresh fetches another while the broker is there';
 const VERSION = 1;
 const [IV_BYTES, TAG_BYTES] = [12, 16];
 const PACK_ID = /^bg_[0-9a-hjkmnp-tv-z]{19}$/;
@@ -97,7 +99,10 @@ export function openPackKey({ pack, sealedKey }: KeptPack, cacheKey: Uint8Array)
     const text = `${decipher.update(data.subarray(0, -TAG_BYTES), undefined, 'utf8')}${decipher.final('utf8')}`;
     key = JSON.parse(text) as PackKey;
   } catch (cause) {
-    throw new AppError('corrupt_file', `the key of ${pack.id} cannot be opened on this device`, { cause });
+    throw new AppError('corrupt_file', `the key of ${pack.id} cannot be opened on this device`, {
+      hint: FETCH_HINT,
+      cause,
+    });
   }
   requireSameKey(pack, key);
   return key;
@@ -139,7 +144,10 @@ function requirePack(pack: Pack, { identityKey, user, device }: PackTrust): void
 }
 
 function notAsSigned(cause?: unknown): AppError {
-  return new AppError('corrupt_file', 'the break-glass pack is not as the broker signed it', { cause });
+  return new AppError('corrupt_file', 'the break-glass pack is not as the broker signed it', {
+    hint: FETCH_HINT,
+    cause,
+  });
 }
 
 /** A certificate over somebody else's key would open nothing, and that would show when it is needed. */
@@ -149,7 +157,8 @@ function requireSameKey({ material }: Pack, { kind, publicKey }: PackKey): void 
     (kind === 'ssh'
       ? bareLine(material.publicKey) === bareLine(publicKey)
       : spkiOf(material.publicKey).equals(spkiOf(publicKey)));
-  if (!isSame) throw new AppError('corrupt_file', 'the break-glass pack is for another key');
+  if (!isSame)
+    throw new AppError('corrupt_file', 'the break-glass pack is for another key', { hint: FETCH_HINT });
 }
 
 function bareLine(line: string): string {
@@ -182,6 +191,6 @@ function packsFolder({ breakGlassDir }: ClientPaths): string {
 }
 
 function fileOf(paths: ClientPaths, id: string): string {
-  if (!isPackId(id)) throw new AppError('invalid_request', 'not the id of a pack');
+  if (!isPackId(id)) throw new AppError('invalid_request', 'not the id of a pack', { hint: 'oncall status' });
   return join(packsFolder(paths), `${id}.json`);
 }

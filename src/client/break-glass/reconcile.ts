@@ -70,7 +70,9 @@ async function send(input: ReconcileInput, unreported: readonly string[]): Promi
 }
 
 function notOurs({ seq, broken }: JournalReply): AppError {
-  return new AppError('conflict', broken ?? `it is at entry ${seq}, which is none of this device's`);
+  return new AppError('conflict', broken ?? `it is at entry ${seq}, which is none of this device's`, {
+    hint: 'tell who reviews break-glass: oncall reviews list shows them what came',
+  });
 }
 
 /** What the broker says about the journal itself, as opposed to not having been reached. */

@@ -75,7 +75,10 @@ export const KUBERNETES: ClientTarget<'kubernetes'> = {
 function loginOf({ secret, publicPart }: Held<'kubernetes'>) {
   if ('token' in secret) return { files: { [TOKEN]: secret.token }, shown: { token: secret.token } };
   const { certificate } = publicPart;
-  if (certificate === undefined) throw new AppError('corrupt_file', 'the certificate is missing');
+  if (certificate === undefined)
+    throw new AppError('corrupt_file', 'the certificate is missing', {
+      hint: 'oncall break-glass opens another',
+    });
   return {
     files: { [CERTIFICATE]: certificate, [KEY]: secret.privateKey },
     shown: { clientCertificateData: certificate, clientKeyData: secret.privateKey },

@@ -128,7 +128,9 @@ function services(held: string, known: readonly KnownTarget[]): string {
 
 function certificateOf({ certificate }: Part): string {
   if (certificate !== undefined) return certificate;
-  throw new AppError('corrupt_file', 'the certificate for the database is missing');
+  throw new AppError('corrupt_file', 'the certificate for the database is missing', {
+    hint: 'oncall break-glass opens another',
+  });
 }
 
 /** Without a CA of the catalogue's, verify-full means a publicly trusted server (libpq 16 and later). */
