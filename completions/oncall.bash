@@ -38,6 +38,7 @@ __oncall_child() {
     '/agent') command='agent' ;;
     '/probe') command='probe' ;;
     '/audit') command='audit' ;;
+    '/drill') command='drill' ;;
     '/rollout') command='rollout' ;;
     '/host') command='host' ;;
     '/broker') command='broker' ;;
@@ -125,6 +126,7 @@ __oncall_argument() {
     'setup 0') offer='ssh psql mariadb redis kubectl aws prompt completion' ;;
     'completion 0') offer='bash zsh fish powershell' ;;
     'audit verify 0' | 'broker backup 0' | 'broker restore 0') offer='/f' ;;
+    'drill 0') offer='@resources @roles' ;;
     'broker init 0' | 'broker check 0' | 'broker serve 0') offer='/d' ;;
     *) offer='' ;;
   esac
@@ -139,7 +141,7 @@ __oncall_rest() {
 
 __oncall_commands() {
   case $1 in
-    '') offer='request break-glass run exec connect status ls held grants renew release credential console resources explain wait cancel approvals approve deny revoke incident reviews enroll setup completion whoami doctor devices agent probe audit rollout host broker' ;;
+    '') offer='request break-glass run exec connect status ls held grants renew release credential console resources explain wait cancel approvals approve deny revoke incident reviews enroll setup completion whoami doctor devices agent probe audit drill rollout host broker' ;;
     'break-glass') offer='list rotate' ;;
     'incident') offer='declare list show resolve reopen' ;;
     'reviews') offer='list show close' ;;

@@ -70,6 +70,8 @@ function __oncall_child
             echo 'probe'
         case '/audit'
             echo 'audit'
+        case '/drill'
+            echo 'drill'
         case '/rollout'
             echo 'rollout'
         case '/host'
@@ -228,6 +230,8 @@ function __oncall_argument
             printf '%s\n' 'bash' 'zsh' 'fish' 'powershell'
         case 'audit verify 0' 'broker backup 0' 'broker restore 0'
             printf '%s\n' '/f'
+        case 'drill 0'
+            printf '%s\n' '@resources' '@roles'
         case 'broker init 0' 'broker check 0' 'broker serve 0'
             printf '%s\n' '/d'
     end
@@ -243,7 +247,7 @@ end
 function __oncall_commands
     switch $argv[1]
         case ''
-            printf '%s\n' 'request'\t'ask for access to one or more resources' 'break-glass'\t'open at once what cannot wait: everybody hears of it, and it is reviewed' 'run'\t'run a command with access to its targets' 'exec'\t'run a command with access to its targets' 'connect'\t'open the client that fits a resource' 'status'\t'what you hold right now (reads a local file)' 'ls'\t'what you hold right now (reads a local file)' 'held'\t'whether access is at hand here, else how to get it (reads a local file)' 'grants'\t'your grants at the broker' 'renew'\t'refresh a credential and extend its session window' 'release'\t'give access back before it ends' 'credential'\t'print a credential for another tool' 'console'\t'open a target\'s own web console' 'resources'\t'what can be asked for' 'explain'\t'why a request is granted, asked or denied' 'wait'\t'wait for the answer to a request' 'cancel'\t'withdraw a pending request' 'approvals'\t'requests that wait for your answer' 'approve'\t'approve a request' 'deny'\t'deny a request' 'revoke'\t'end other people\'s access' 'incident'\t'declare, list, show, resolve and reopen incidents' 'reviews'\t'look at what was opened past the usual yes' 'enroll'\t'register this device with an invitation' 'setup'\t'make ssh, psql and other plain tools find what you hold' 'completion'\t'print what makes a shell complete commands and names' 'whoami'\t'who you are to the broker, and your shifts' 'doctor'\t'what is wrong on this machine, and what to type about it' 'devices'\t'list, revoke and add your devices' 'agent'\t'keep what you hold alive in the background (started by commands)' 'probe'\t'whether the broker does its work, for a monitor' 'audit'\t'list, search, export and verify the audit log' 'rollout'\t'the phase of each resource, and what is missing for the next one' 'host'\t'at a target: tell the broker who logs in, end what is over' 'broker'\t'set up and run a broker'
+            printf '%s\n' 'request'\t'ask for access to one or more resources' 'break-glass'\t'open at once what cannot wait: everybody hears of it, and it is reviewed' 'run'\t'run a command with access to its targets' 'exec'\t'run a command with access to its targets' 'connect'\t'open the client that fits a resource' 'status'\t'what you hold right now (reads a local file)' 'ls'\t'what you hold right now (reads a local file)' 'held'\t'whether access is at hand here, else how to get it (reads a local file)' 'grants'\t'your grants at the broker' 'renew'\t'refresh a credential and extend its session window' 'release'\t'give access back before it ends' 'credential'\t'print a credential for another tool' 'console'\t'open a target\'s own web console' 'resources'\t'what can be asked for' 'explain'\t'why a request is granted, asked or denied' 'wait'\t'wait for the answer to a request' 'cancel'\t'withdraw a pending request' 'approvals'\t'requests that wait for your answer' 'approve'\t'approve a request' 'deny'\t'deny a request' 'revoke'\t'end other people\'s access' 'incident'\t'declare, list, show, resolve and reopen incidents' 'reviews'\t'look at what was opened past the usual yes' 'enroll'\t'register this device with an invitation' 'setup'\t'make ssh, psql and other plain tools find what you hold' 'completion'\t'print what makes a shell complete commands and names' 'whoami'\t'who you are to the broker, and your shifts' 'doctor'\t'what is wrong on this machine, and what to type about it' 'devices'\t'list, revoke and add your devices' 'agent'\t'keep what you hold alive in the background (started by commands)' 'probe'\t'whether the broker does its work, for a monitor' 'audit'\t'list, search, export and verify the audit log' 'drill'\t'break-glass at a canary, timed, as if there were no broker' 'rollout'\t'the phase of each resource, and what is missing for the next one' 'host'\t'at a target: tell the broker who logs in, end what is over' 'broker'\t'set up and run a broker'
         case 'break-glass'
             printf '%s\n' 'list'\t'what break-glass left at the resources, and what has to be cleaned up' 'rotate'\t'a resource is cleaned up: take back every pack from before'
         case 'incident'

@@ -17,7 +17,7 @@ import { isBase64url, isRecord, isText, isWhole } from './json-shape.ts';
 import type { ProblemKind } from './report.ts';
 
 /** Entries that hold a line. */
-const LINES = new Set(['begin', 'outage', 'open', 'use', 'close'].map((type) => `journal.${type}`));
+const LINES = new Set(['begin', 'outage', 'open', 'use', 'login', 'close'].map((type) => `journal.${type}`));
 /** Entries that say where a journal stands from here on. */
 const MOVES = new Set(['journal.rolled-back', 'journal.resumed']);
 const HASH_BYTES = 32;

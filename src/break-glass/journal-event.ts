@@ -2,7 +2,7 @@
 import { hasExactly, isInstant, isRecord, isText, isWhole } from '../audit/json-shape.ts';
 import { AppError } from '../protocol/errors.ts';
 
-export type JournalEvent = BeginEvent | OutageEvent | OpenEvent | UseEvent | CloseEvent;
+export type JournalEvent = BeginEvent | OutageEvent | OpenEvent | UseEvent | LoginEvent | CloseEvent;
 
 /** The first word of a run of entries: what this device has seen of the broker's log before the broker was away. */
 export interface BeginEvent {
@@ -48,6 +48,16 @@ export interface UseEvent {
   readonly tool: string;
 }
 
+/** How a drill's login went: from the command to the end of the tool. */
+export interface LoginEvent {
+  readonly type: 'login';
+  readonly pack: string;
+  readonly slot: number;
+  readonly tool: string;
+  readonly passed: boolean;
+  readonly tookMs: number;
+}
+
 /** What was opened is gone from this device: given back, or its certificate has run out. */
 export interface CloseEvent {
   readonly type: 'close';
@@ -90,6 +100,12 @@ const SHAPES: Readonly<Record<string, (value: Record<string, unknown>) => boolea
     typeof value.drill === 'boolean',
   use: (value) =>
     hasExactly(value, ['type', 'pack', 'slot', 'tool']) && isSlot(value) && isWords(value.tool, 128),
+  login: (value) =>
+    hasExactly(value, ['type', 'pack', 'slot', 'tool', 'passed', 'tookMs']) &&
+    isSlot(value) &&
+    isWords(value.tool, 128) &&
+    typeof value.passed === 'boolean' &&
+    isWhole(value.tookMs),
   close: (value) =>
     hasExactly(value, ['type', 'pack', 'slot', 'cause']) &&
     isSlot(value) &&

@@ -59,7 +59,7 @@ export async function readPage(
   device: DeviceRow,
   row: JournalRow | undefined,
   lines: readonly string[],
-): Promise<{ read: ReadLine[]; past: JournalPast }> {
+): Promise<ReadLine[]> {
   const past = new JournalPast(tx, device.id);
   const judge = new OpeningJudge(tx, log, device, past);
   const read: ReadLine[] = [];
@@ -76,7 +76,7 @@ export async function readPage(
     if (one.kind === 'new' || (one.kind === 'known' && one.moves)) head = one.head;
     read.push(one);
   }
-  return { read, past };
+  return read;
 
   async function readLine(line: string): Promise<ReadLine> {
     const signed = openLine(line, device);
@@ -109,7 +109,7 @@ export async function readPage(
   ): Promise<{ opening: Opening | undefined; findings: readonly string[] }> {
     const { event } = entry;
     if (event.type === 'open') return judge.judge(entry, event);
-    const isStray = event.type === 'use' && !(await judge.isOpened(event));
+    const isStray = (event.type === 'use' || event.type === 'login') && !(await judge.isOpened(event));
     return { opening: undefined, findings: isStray ? ['uses what was not opened'] : [] };
   }
 }

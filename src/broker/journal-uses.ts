@@ -6,14 +6,13 @@
  */
 
 import type { JournalEntry } from '../break-glass/journal-entry.ts';
-import type { OutageEvent, UseEvent } from '../break-glass/journal-event.ts';
+import type { LoginEvent } from '../break-glass/journal-event.ts';
 import { formatInstant, parseInstant } from '../protocol/time.ts';
 import type { DeviceRow } from '../store/rows.ts';
 import type { Tx } from '../store/store.ts';
 import { peopleOf } from './approvers.ts';
 import { type AuditLog, BROKER } from './audit-log.ts';
 import type { Opening } from './journal-openings.ts';
-import type { JournalPast } from './journal-past.ts';
 import type { NewEntry, ReadLine } from './journal-reading.ts';
 import type { Outbox } from './outbox.ts';
 import { plainWords } from './plain-words.ts';
@@ -29,7 +28,7 @@ const HOUR_MS = 3_600_000;
 export interface JournalUses {
   /** What entries may taint, until this transaction ends. To be asked for before the log is written to. */
   hold(tx: Tx, read: readonly ReadLine[]): Promise<void>;
-  follow(tx: Tx, device: DeviceRow, taken: NewEntry, past: JournalPast): Promise<void>;
+  follow(tx: Tx, device: DeviceRow, taken: NewEntry): Promise<void>;
 }
 
 export function createJournalUses(
@@ -105,17 +104,15 @@ export function createJournalUses(
     });
   }
 
-  /** The first time that what a drill opened is handed to a tool, it has passed. */
-  async function used(
+  /** A drill has passed when somebody logged in, and not before. */
+  async function loggedIn(
     tx: Tx,
     device: DeviceRow,
     { at }: JournalEntry,
-    { pack, slot }: UseEvent,
-    past: JournalPast,
+    { pack, slot, tool, passed, tookMs }: LoginEvent,
   ): Promise<void> {
     const use = await tx.packUse(pack, slot);
     if (use?.drill !== 1 || use.deviceId !== device.id) return;
-    const beganMs = await beginningOf(past, use.seq);
     const isNew = await tx.insertDrill({
       id: `${pack.replace(/^bg_/, 'drl_')}-${slot}`,
       resource: use.resource,
@@ -123,17 +120,17 @@ export function createJournalUses(
       user: use.user,
       deviceId: device.id,
       path: 'offline',
-      passed: 1,
-      tookMs: Math.max(0, parseInstant(at) - (beganMs ?? use.openedAt)),
-      note: '',
+      passed: passed ? 1 : 0,
+      tookMs,
+      note: plainWords(tool),
       at: parseInstant(at),
     });
     if (!isNew) return;
     await log.record(tx, {
-      event: 'drill.passed',
+      event: passed ? 'drill.passed' : 'drill.failed',
       actor: BROKER,
       subject: { resource: use.resource, user: use.user, device: device.id, pack },
-      data: { path: 'offline', role: use.role, at },
+      data: { path: 'offline', role: use.role, at, tookMs },
     });
   }
 
@@ -146,10 +143,10 @@ export function createJournalUses(
       );
     },
 
-    async follow(tx, device, taken, past) {
+    async follow(tx, device, taken) {
       const { event } = taken.entry;
       if (taken.opening) await opened(tx, device, taken, taken.opening);
-      if (event.type === 'use') await used(tx, device, taken.entry, event, past);
+      if (event.type === 'login') await loggedIn(tx, device, taken.entry, event);
     },
   };
 }
@@ -178,13 +175,3 @@ function matterOf(
 }
 
 /** Milliseconds: when the command began that ended in this opening, which is before the first endpoint was asked. */
-async function beginningOf(past: JournalPast, openSeq: number): Promise<number | undefined> {
-  const open = (await past.entry(openSeq))?.event;
-  const outage = open?.type === 'open' ? await past.entry(open.outage) : undefined;
-  if (outage?.event.type !== 'outage') return undefined;
-  return parseInstant(outage.at) - longestOf(outage.event);
-}
-
-function longestOf({ probes }: OutageEvent): number {
-  return Math.max(0, ...probes.map(({ tookMs }) => tookMs));
-}

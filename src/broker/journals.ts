@@ -103,7 +103,7 @@ export function createJournals(
           hint: 'what is missing goes up later',
         });
       const before = await tx.journal(device.id);
-      const { read, past } = await readPage(tx, log, device, before, lines);
+      const read = await readPage(tx, log, device, before, lines);
       const broken = breaksIn(read);
       const held = broken.length > 0 ? await breaks.hold(tx, device) : [];
       await uses.hold(tx, read);
@@ -111,7 +111,7 @@ export function createJournals(
       let row = before ?? newRow(device);
       for (const one of read) {
         const written = await record(tx, device, one);
-        if (one.kind === 'new') await uses.follow(tx, device, one, past);
+        if (one.kind === 'new') await uses.follow(tx, device, one);
         if (one.kind === 'new' || (one.kind === 'known' && one.moves))
           row = { ...row, ...one.head, highest: Math.max(row.highest, one.head.seq) };
         audit = written ?? audit;

@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { parseInstant } from '../protocol/time.ts';
 import type { Store } from '../store/store.ts';
+import { readDrills } from './phases.ts';
 import { askedFor } from './poll-subjects.ts';
 import type { CurrentRules } from './rules.ts';
 import { LOGINS } from './sweep.ts';
@@ -100,6 +101,23 @@ export function createMetrics(store: Store, rules: CurrentRules): Metrics {
         tx.grants({ states: ['ready', 'active'], limit: MOST_GRANTS }),
       );
       for (const { state, via } of standing) this.inc({ state, via });
+    },
+  });
+  new Gauge({
+    name: 'oncall_drill_age_seconds',
+    help: 'How long ago a drill last passed at a resource with break-glass; +Inf: never',
+    labelNames: ['resource'],
+    registers,
+    async collect() {
+      this.reset();
+      const { catalogue } = rules();
+      const now = await store.now();
+      const drilled = await store.read((tx) => readDrills(tx, catalogue));
+      for (const { id, breakGlass, canary } of catalogue.resources.values()) {
+        if (!breakGlass && !canary) continue;
+        const at = drilled.get(id) ?? Number.NEGATIVE_INFINITY;
+        this.set({ resource: id }, Math.max(0, now - at) / 1000);
+      }
     },
   });
   new Gauge({

@@ -7,6 +7,7 @@ import type { Caller } from './caller.ts';
 import { hasBrokenJournal } from './journal-breaks.ts';
 import type { Outbox } from './outbox.ts';
 import { askPermission } from './permissions.ts';
+import { readDrills } from './phases.ts';
 import { askedFor } from './poll-subjects.ts';
 import { hasOverdueReview, mayReview } from './reviews.ts';
 import type { Rules } from './rules.ts';
@@ -15,6 +16,7 @@ import { taintedStates, taintWarning } from './taints.ts';
 
 /** One failed try is a hiccup. */
 const FAILURES = 3;
+const DRILL_AGE_MS = 90 * 86_400_000;
 /** Of each kind: a target that has forgotten everything must not hide the rest. */
 const MOST = 20;
 
@@ -36,6 +38,7 @@ export async function warningsFor(
     ...(await journalWarnings(tx, caller)),
     ...(await targetWarnings(tx, rules, caller, polls)),
     ...(await taintWarnings(tx, rules, caller)),
+    ...(await drillWarnings(tx, rules, nowMs)),
     ...sourceWarnings(polls.filter(askedFor(catalogue))),
     ...(await outbox.warnings(tx)),
   ];
@@ -52,6 +55,20 @@ async function taintWarnings(tx: ReadTx, rules: Rules, caller: Caller): Promise<
   const tainted = await taintedStates(tx);
   if (tainted.length === 0 || !(await mayReview(tx, rules, caller))) return [];
   return shorten(tainted.map(taintWarning));
+}
+
+/** What is never tried does not work on the night when it has to. */
+async function drillWarnings(tx: ReadTx, { catalogue }: Rules, nowMs: number): Promise<string[]> {
+  const canaries = [...catalogue.resources.values()].filter(({ canary, breakGlass }) => canary && breakGlass);
+  if (canaries.length === 0) return [];
+  const drilled = await readDrills(tx, catalogue);
+  const isOld = ({ id }: { id: string }) => !(nowMs - (drilled.get(id) ?? 0) <= DRILL_AGE_MS);
+  const names = canaries.filter(isOld).map(({ id }) => id);
+  return names.length === 0
+    ? []
+    : [
+        `no break-glass drill has passed in 90 days at ${names.slice(0, 3).join(', ')}: oncall drill ${names[0]}`,
+      ];
 }
 
 /** One's own logins in trouble; everybody's, and what could not be looked at, for those who may read what happened. */

@@ -147,7 +147,7 @@ async function openUnlessDecided<T>(
 }
 
 /** What this device has packs for, as far as it is named: a resource stands for the role that it has a pack of. */
-async function targetsOf(context: Context, typed: readonly TypedTarget[]): Promise<TargetRef[]> {
+export async function targetsOf(context: Context, typed: readonly TypedTarget[]): Promise<TargetRef[]> {
   const { listPacks } = await import('../client/break-glass/packs.ts');
   const { paths } = await context.clientContext();
   const { packs, refused } = listPacks(paths, await context.config());

@@ -303,6 +303,11 @@ export const sections: readonly CommandSection[] = [
         ],
       },
       {
+        name: 'drill',
+        summary: 'break-glass at a canary, timed, as if there were no broker',
+        load: async () => (await import('./commands/drill.ts')).drillCommand,
+      },
+      {
         name: 'rollout',
         summary: 'the phase of each resource, and what is missing for the next one',
         load: async () => (await import('./commands/rollout.ts')).rolloutCommand,

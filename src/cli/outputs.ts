@@ -56,6 +56,8 @@ const OpenGlass = {
   expiresAt: Instant,
 };
 
+const Probe = strict({ endpoint: Text, tookMs: Count, outcome: Text });
+
 /** Opened by the device, where the broker did not decide; else as a request. */
 const BreakGlass = Type.Union([
   Answer,
@@ -67,7 +69,7 @@ const BreakGlass = Type.Union([
     opened: Type.Array(
       strict({ ...OpenGlass, entry: Count, webhook: Type.Boolean(), wasOpen: Type.Boolean() }),
     ),
-    probes: Type.Array(strict({ endpoint: Text, tookMs: Count, outcome: Text })),
+    probes: Type.Array(Probe),
   }),
 ]);
 
@@ -251,6 +253,16 @@ export const outputs = {
   'break-glass': BreakGlass,
   'break-glass.list': BreakGlassStates,
   'break-glass.rotate': BreakGlassState,
+  drill: strict({
+    target: Target,
+    passed: Type.Boolean(),
+    tookMs: Count,
+    tool: Text,
+    because: nullable(Text),
+    probes: Type.Array(Probe),
+    /** Whether the broker has it already. */
+    recorded: Type.Boolean(),
+  }),
   rollout: Rollout,
   enroll: strict({
     user: Text,

@@ -19,7 +19,7 @@ type Json = Record<string, unknown>;
  * a warning something to warn of (cli/io.test.ts). */
 const ELSEWHERE = [
   ...['break-glass', 'break-glass.rotate', 'broker.host.add', 'broker.host.remove', 'console'],
-  ...['host.init', 'host.status', 'reviews.show', 'reviews.close', 'warning'],
+  ...['drill', 'host.init', 'host.status', 'reviews.show', 'reviews.close', 'warning'],
 ];
 
 describe('every command', () => {

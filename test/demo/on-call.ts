@@ -14,7 +14,7 @@ export async function playOnCall(broker: Broker, postgres: PostgresServer, beare
   const watch = background('ana', ['status', '--watch']);
   await watch.sees('holds no access');
   detail(`Alertmanager: POST ${broker.url}/v1/webhooks/alertmanager → ${await alertmanager.fire()}`);
-  await watch.sees('ready');
+  await watch.sees('ready: oncall run');
   await oncall('ana', ['status']);
   await runQuery('ana', 'db-replica', "select count(*) || ' orders' from orders");
   const login = await loginOf('ana', 'db-replica');

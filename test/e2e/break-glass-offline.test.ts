@@ -106,4 +106,24 @@ describe.skipIf(!part('postgres') || !part('psql') || !part('sshd'))('break-glas
     expect((await oncall(['release', '--all'])).code).toBe(5);
     expect((await oncall(['status', '--json'])).json()).toMatchObject({ breakGlass: { open: [] } });
   });
+
+  it('drills: the same way, to a login with the ordinary tool, and nothing stays open', async () => {
+    const place = postgres?.place;
+    if (place === undefined) throw new Error('no database');
+    // What there was for now is spent.
+    const another = () => givePack(authority, device, { resource: 'db-replica', role: 'read', place });
+    await another();
+    const drilled = await oncall(['drill', 'db-replica', '--json']);
+    expect(drilled.json()).toMatchObject({ passed: true, tool: 'psql', because: null, recorded: false });
+    expect(drilled.code).toBe(0);
+    const told = journal().map(({ event }) => event);
+    expect(told.findLast(({ type }) => type === 'login')).toMatchObject({ passed: true, tool: 'psql' });
+    expect(told.findLast(({ type }) => type === 'close')).toMatchObject({ cause: 'released' });
+    await another();
+    await postgres?.server.stop();
+    const failed = await oncall(['drill', 'db-replica', '--json']);
+    await postgres?.server.start();
+    expect(failed).toMatchObject({ code: 1 });
+    expect(failed.json()).toMatchObject({ passed: false, because: expect.stringContaining('refused') });
+  });
 });

@@ -37,7 +37,7 @@ export function registerBreakGlassRoutes(context: RouteContext): void {
       options: possible.map(
         ({ resource, breakGlass: { windowSeconds, maxWindowSeconds, twoPerson }, roles }) => ({
           ...{ resource: resource.id, roles, description: resource.description ?? null },
-          ...{ windowSeconds, maxWindowSeconds, twoPerson },
+          ...{ windowSeconds, maxWindowSeconds, twoPerson, canary: resource.canary },
         }),
       ),
     };

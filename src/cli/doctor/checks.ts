@@ -1,5 +1,6 @@
 /** The one place that lists what `oncall doctor` looks at, in the order in which it is shown: what the rest stands on first. */
 import { AGENT } from './agent.ts';
+import { DRILL, PACKS } from './break-glass.ts';
 import { BROKER, CLOCK, ENDPOINTS, TLS, VERSIONS } from './broker.ts';
 import type { Check } from './check.ts';
 import { COMPLETION } from './completion.ts';
@@ -25,6 +26,8 @@ export const CHECKS: readonly Check[] = [
   VERSIONS,
   DEVICE,
   SHIFT,
+  PACKS,
+  DRILL,
   STATUS,
   NAMES,
   COMPLETION,

@@ -27,6 +27,8 @@ export const BreakGlassOption = strict({
   maxWindowSeconds: Seconds,
   /** A second person has to say yes. */
   twoPerson: Type.Boolean(),
+  /** Nothing of value is behind it: what a drill is for. */
+  canary: Type.Boolean(),
 });
 export type BreakGlassOption = Static<typeof BreakGlassOption>;
 
