@@ -425,7 +425,8 @@ describe('the agent', () => {
     await new Promise((resolve) => server.close(resolve));
     expect((await doctor(here, { env: on })).levels.agent).toBe('warn');
     const { levels, mended } = await doctor(here, { env: on, args: ['--fix'] });
-    expect({ level: levels.agent, there: existsSync(socket) }).toEqual({ level: 'ok', there: false });
+    // Where packs are due, a command that has reached the broker starts an agent: a socket that is there now is a living one's.
+    expect(levels.agent).toBe('ok');
     expect(mended).toContainEqual({ check: 'agent', did: `removed ${socket}` });
   });
 
